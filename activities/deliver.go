@@ -1,0 +1,167 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.temporal.io/sdk/activity"
+
+	"crmsync/connectors"
+	"crmsync/sms"
+)
+
+// DeliverInput is one text for one connector.
+type DeliverInput struct {
+	Connector string    `json:"connector"`
+	Event     sms.Event `json:"event"`
+	// Match is the contact, where EnsureContact or a person decided it.
+	Match *Match `json:"match,omitempty"`
+	// Fresh: the event came live from a webhook, and nothing of this run was
+	// tried before. See mayWriteBlindly.
+	Fresh bool `json:"fresh,omitempty"`
+}
+
+// DeliverResult is how a delivery ended, or what it needs first.
+type DeliverResult struct {
+	State  connectors.State `json:"state,omitempty"`
+	Record connectors.Ref   `json:"record,omitzero"`
+	Match  Match            `json:"match,omitzero"`
+	// Ask: EnsureContact has to decide the contact; then deliver again with it.
+	Ask *Ask `json:"ask,omitempty"`
+}
+
+// Deliver puts a text on its contact's timeline.
+func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResult, error) {
+	at, done, err := a.begin(ctx, in.Connector, in.Event.Key())
+	if err != nil {
+		return DeliverResult{}, err
+	}
+	defer done()
+	key := in.Event.MessageKey()
+	if ref, ok := at.Ledger.Record(ctx, in.Connector, key); ok {
+		return DeliverResult{State: connectors.Existed, Record: ref, Match: Match{How: "written before"}}, nil
+	}
+	match, ask, err := at.matchOf(ctx, in)
+	if err != nil || ask != nil {
+		return DeliverResult{Ask: ask}, err
+	}
+	if err := at.remember(ctx, in.Event, match); err != nil {
+		return DeliverResult{}, err
+	}
+	return at.put(ctx, in, match)
+}
+
+func (at *attempt) matchOf(ctx context.Context, in DeliverInput) (Match, *Ask, error) {
+	if in.Match != nil {
+		return *in.Match, nil, nil
+	}
+	return at.resolve(ctx, in.Event)
+}
+
+// put writes the record, after reading back where a blind write could double
+// it.
+func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (DeliverResult, error) {
+	record := render(in.Event, match)
+	if at.caps.Class == connectors.ClassD && !at.mayWriteBlindly(ctx, in) {
+		ref, err := at.readBack(ctx, record)
+		if err != nil {
+			return DeliverResult{}, err
+		}
+		if !ref.Zero() {
+			return at.delivered(ctx, in, match, connectors.Outcome{Ref: ref, State: connectors.Existed}), nil
+		}
+	}
+	callCtx, cancel, err := at.callContext(ctx)
+	if err != nil {
+		return DeliverResult{}, err
+	}
+	defer cancel()
+	outcomes := at.inst.Connector.PutMessages(callCtx, []connectors.Record{record})
+	out, err := at.only("put messages", outcomes)
+	if err == nil {
+		return at.delivered(ctx, in, match, out), nil
+	}
+	if out.Err != nil && out.Err.Kind == connectors.NotFound && !match.Contact.Zero() {
+		return at.contactGone(ctx, in, match), nil
+	}
+	return DeliverResult{}, err
+}
+
+// mayWriteBlindly is the rule for a CRM that can tell no double (class D): only
+// the first attempt of a run that was never reset, for an event that came live
+// from a webhook, and only if Redis says just now that nobody has tried before.
+func (at *attempt) mayWriteBlindly(ctx context.Context, in DeliverInput) bool {
+	return in.Fresh && activity.GetInfo(ctx).Attempt == 1 && at.Ledger.WinIntent(ctx, in.Connector, in.Event.MessageKey())
+}
+
+// readBack looks for a record that an earlier attempt may have left, once a
+// write that is still on its way has landed and can be seen.
+func (at *attempt) readBack(ctx context.Context, record connectors.Record) (connectors.Ref, error) {
+	finder, ok := at.inst.Connector.(connectors.MessageFinder)
+	if !ok || !at.caps.ReadBack {
+		return connectors.Ref{}, park(string(connectors.Unsupported),
+			"the text may be in the CRM already and this CRM offers no way to look: look there, then skip or retry")
+	}
+	if err := at.pause(ctx, at.inst.Definition.Settle+at.inst.Definition.SearchLag); err != nil {
+		return connectors.Ref{}, err
+	}
+	return at.findRecord(ctx, finder, record)
+}
+
+func (at *attempt) findRecord(ctx context.Context, finder connectors.MessageFinder, record connectors.Record) (connectors.Ref, error) {
+	ctx, cancel, err := at.callContext(ctx)
+	if err != nil {
+		return connectors.Ref{}, err
+	}
+	defer cancel()
+	refs, err := finder.FindMessages(ctx, []connectors.Record{record})
+	if err == nil && len(refs) != 1 {
+		err = errors.New("the connector did not answer for each record")
+	}
+	if err != nil {
+		e := *connectors.AsError("find messages", err)
+		e.Ambiguous = false
+		return connectors.Ref{}, at.fail(&e)
+	}
+	return refs[0], nil
+}
+
+// only takes the single outcome of a batch of one.
+func (at *attempt) only(op string, outcomes []connectors.Outcome) (connectors.Outcome, error) {
+	if len(outcomes) != 1 {
+		err := fmt.Errorf("the connector answered %d outcomes for one item", len(outcomes))
+		return connectors.Outcome{}, at.fail(&connectors.Error{Op: op, Kind: connectors.Unknown, Ambiguous: true, Err: err})
+	}
+	out := outcomes[0]
+	switch {
+	case out.State == connectors.NotAttempted:
+		return out, again(GivenBack, op+": not attempted", 0)
+	case out.State == connectors.Failed && out.Err == nil:
+		return out, at.fail(&connectors.Error{Op: op, Kind: connectors.Unknown, Ambiguous: true, Err: errors.New("failed without an error")})
+	case out.State == connectors.Failed:
+		return out, at.fail(out.Err)
+	}
+	return out, nil
+}
+
+func (at *attempt) delivered(ctx context.Context, in DeliverInput, match Match, out connectors.Outcome) DeliverResult {
+	if !out.Ref.Zero() {
+		at.Ledger.RememberRecord(ctx, in.Connector, in.Event.MessageKey(), out.Ref)
+	}
+	at.log.Info("delivered", "state", out.State, "record", out.Ref.ID)
+	return DeliverResult{State: out.State, Record: out.Ref, Match: match}
+}
+
+// contactGone answers a contact that was deleted or merged: it is forgotten and
+// looked for anew.
+func (at *attempt) contactGone(ctx context.Context, in DeliverInput, match Match) DeliverResult {
+	m := in.Event.Message
+	at.Ledger.ForgetContact(ctx, in.Connector, at.Hasher.Phone(m.Contact))
+	at.log.Info("contact is gone, looking again", "contact", match.Contact.ID)
+	policy := at.inst.Contacts
+	return DeliverResult{Ask: &Ask{
+		Connector: in.Connector, Phone: m.Contact, Name: m.ContactName, Email: m.ContactEmail, Gone: match.Contact,
+		Create: policy.None == "create" && at.caps.Create && policy.creates(m),
+	}}
+}

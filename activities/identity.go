@@ -1,0 +1,321 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/activity"
+	"go.temporal.io/sdk/client"
+
+	"crmsync/connectors"
+	"crmsync/internal/ledger"
+	"crmsync/sms"
+)
+
+// Match is the contact that a number belongs to at one connector, and why. A
+// zero Contact means that the text stays unlinked.
+type Match struct {
+	Contact connectors.Ref `json:"contact,omitzero"`
+	OwnerID string         `json:"owner_id,omitempty"`
+	How     string         `json:"how,omitempty"`
+
+	cached bool // read from Redis just now
+}
+
+// Ask asks EnsureContact for the contact of a number.
+type Ask struct {
+	Connector string    `json:"connector"`
+	Phone     sms.Phone `json:"phone"`
+	Name      string    `json:"name,omitempty"`
+	Email     string    `json:"email,omitempty"`
+	// Create: nobody having the number, a contact may be created.
+	Create bool `json:"create,omitempty"`
+	// Gone is a contact that the CRM no longer has.
+	Gone connectors.Ref `json:"gone,omitzero"`
+	// Workflow waits for the Answer.
+	Workflow string `json:"workflow,omitempty"`
+}
+
+// Answer is EnsureContact's answer to an Ask.
+type Answer struct {
+	Connector string   `json:"connector"`
+	Match     Match    `json:"match"`
+	Refused   *Refusal `json:"refused,omitempty"`
+}
+
+// Refusal is why something waits for a person.
+type Refusal struct {
+	Kind    string `json:"kind"`
+	Message string `json:"message"`
+}
+
+// AskContact hands the question to the one EnsureContact workflow of the
+// number, which answers by signal: asking again is harmless, and waiting for
+// the answer costs no slot.
+func (a *Activities) AskContact(ctx context.Context, ask Ask) error {
+	ask.Workflow = activity.GetInfo(ctx).WorkflowExecution.ID
+	return a.signalContact(ctx, ask.Connector, ask.Phone, SignalAsk, ask)
+}
+
+// Link is a person's decision that a number belongs to a contact.
+type Link struct {
+	Connector string    `json:"connector"`
+	Phone     sms.Phone `json:"phone"`
+	Match     Match     `json:"match"`
+}
+
+// LinkContact remembers a link for good.
+func (a *Activities) LinkContact(ctx context.Context, link Link) error {
+	hash := a.Hasher.Phone(link.Phone)
+	a.Ledger.ForgetContact(ctx, link.Connector, hash)
+	return a.signalContact(ctx, link.Connector, link.Phone, SignalLink, link.Match)
+}
+
+// ContactInput starts an EnsureContact workflow.
+type ContactInput struct {
+	Connector string    `json:"connector"`
+	Phone     sms.Phone `json:"phone"`
+	Memory    *Match    `json:"memory,omitempty"` // carried over by continue-as-new
+	Linked    bool      `json:"linked,omitempty"` // Memory is a person's link
+}
+
+func (a *Activities) signalContact(ctx context.Context, connector string, phone sms.Phone, signal string, arg any) error {
+	id := ContactID(connector, a.Hasher.Phone(phone))
+	_, err := a.Temporal.SignalWithStartWorkflow(ctx, id, signal, arg, client.StartWorkflowOptions{
+		TaskQueue:             Queue(a.Deployment),
+		WorkflowIDReusePolicy: enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE,
+		StaticSummary:         "contact of one number at " + connector,
+	}, EnsureContact, ContactInput{Connector: connector, Phone: phone})
+	if err != nil {
+		return fmt.Errorf("signal %s to %s: %w", signal, id, err)
+	}
+	return nil
+}
+
+// resolve finds the contact of a message without creating one. It answers an
+// Ask where that takes EnsureContact.
+func (at *attempt) resolve(ctx context.Context, e sms.Event) (Match, *Ask, error) {
+	m := e.Message
+	if !m.Contact.E164() {
+		return Match{How: "unlinked: not a full phone number"}, nil, nil
+	}
+	if !at.caps.Find {
+		return Match{How: "unlinked: this CRM offers no search for contacts"}, nil, nil
+	}
+	if match, ok, err := at.recall(ctx, m.Contact); ok || err != nil {
+		return match, nil, err
+	}
+	found, err := at.find(ctx, m.Contact)
+	if err != nil {
+		return Match{}, nil, err
+	}
+	return at.decide(e, found)
+}
+
+// recall asks the two memories: Redis, which is fast, and the number's
+// EnsureContact workflow, which is right.
+func (at *attempt) recall(ctx context.Context, phone sms.Phone) (Match, bool, error) {
+	hash := at.Hasher.Phone(phone)
+	if c, ok := at.Ledger.Contact(ctx, at.inst.Name, hash); ok {
+		return Match{Contact: c.Ref, OwnerID: c.OwnerID, How: c.How, cached: true}, true, nil
+	}
+	var match Match
+	ok, err := at.runningMemo(ctx, ContactID(at.inst.Name, hash), MemoMatch, &match)
+	return match, ok && !match.Contact.Zero(), err
+}
+
+func (at *attempt) find(ctx context.Context, phone sms.Phone) ([]connectors.Contact, error) {
+	ctx, cancel, err := at.callContext(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer cancel()
+	found, err := at.inst.Connector.(connectors.ContactFinder).FindContacts(ctx, []sms.Phone{phone})
+	if err != nil {
+		e := *connectors.AsError("find contacts", err)
+		e.Ambiguous = false
+		return nil, at.fail(&e)
+	}
+	if len(found) != 1 {
+		return nil, at.fail(&connectors.Error{Op: "find contacts", Kind: connectors.Unknown, Err: errors.New("the connector did not answer for each number")})
+	}
+	return found[0], nil
+}
+
+// decide applies the policy to what the search found.
+func (at *attempt) decide(e sms.Event, found []connectors.Contact) (Match, *Ask, error) {
+	ask := &Ask{Connector: at.inst.Name, Phone: e.Message.Contact, Name: e.Message.ContactName, Email: e.Message.ContactEmail}
+	policy := at.inst.Contacts
+	switch {
+	case len(found) == 1:
+		return matched(found[0], "only match"), nil, nil
+	case len(found) > 1 && policy.Several == "sticky":
+		return Match{}, ask, nil
+	case len(found) > 1:
+		match, err := policy.choose(found)
+		return match, nil, err
+	case policy.None == "park":
+		return Match{}, nil, errNoContact()
+	case policy.None == "unlinked":
+		return Match{How: "unlinked: no contact has this number"}, nil, nil
+	case !at.caps.Create:
+		return Match{How: "unlinked: no contact has this number, and this CRM offers no way to create one"}, nil, nil
+	case !policy.creates(e.Message):
+		return Match{How: "unlinked: no contact has this number, and create_when does not allow to create one"}, nil, nil
+	}
+	ask.Create = true
+	return Match{}, ask, nil
+}
+
+// creates reports whether a message may bring a contact into being. The
+// company's own line never does.
+func (p ContactPolicy) creates(m sms.Message) bool {
+	if m.Contact == m.Line {
+		return false
+	}
+	switch p.CreateWhen {
+	case "always":
+		return true
+	case "outbound":
+		return m.Direction == sms.Outbound
+	case "never":
+		return false
+	}
+	return m.Direction == sms.Inbound
+}
+
+// choose picks one of several contacts. Sticky begins with the most recent one;
+// EnsureContact remembers it.
+func (p ContactPolicy) choose(found []connectors.Contact) (Match, error) {
+	switch p.Several {
+	case "park":
+		return Match{}, park(SeveralContacts, fmt.Sprintf("%d contacts have this number, and the configuration says to wait for a person: link one", len(found)))
+	case "first":
+		return matched(found[0], fmt.Sprintf("first of %d", len(found))), nil
+	}
+	latest := slices.MaxFunc(found, func(a, b connectors.Contact) int { return a.Updated.Compare(b.Updated) })
+	return matched(latest, fmt.Sprintf("most recently updated of %d", len(found))), nil
+}
+
+func matched(c connectors.Contact, how string) Match {
+	return Match{Contact: c.Ref, OwnerID: c.OwnerID, How: how}
+}
+
+// remember caches a match, and tells the number's consent, if there is any,
+// that a record has appeared. Only then is it cached, so that a crash between
+// the two repeats both.
+func (at *attempt) remember(ctx context.Context, e sms.Event, match Match) error {
+	if match.Contact.Zero() || match.cached {
+		return nil
+	}
+	hash := at.Hasher.Phone(e.Message.Contact)
+	if at.caps.Consent {
+		appeared := Appeared{Connector: at.inst.Name, Contact: match.Contact}
+		err := at.Temporal.SignalWorkflow(ctx, ConsentID(e.Account, hash), "", SignalContact, appeared)
+		if err != nil && !notFound(err) {
+			return fmt.Errorf("tell consent of a contact: %w", err)
+		}
+	}
+	at.Ledger.RememberContact(ctx, at.inst.Name, hash, ledger.Contact{Ref: match.Contact, OwnerID: match.OwnerID, How: match.How})
+	return nil
+}
+
+// FindInput asks for the contact of a number.
+type FindInput struct {
+	Connector string         `json:"connector"`
+	Phone     sms.Phone      `json:"phone"`
+	Gone      connectors.Ref `json:"gone,omitzero"` // not this one
+	Create    bool           `json:"create,omitempty"`
+}
+
+// Found is the result of FindContact. A zero Match means that nobody has the
+// number.
+type Found struct {
+	Match Match `json:"match,omitzero"`
+	// Settle and SearchLag are the connector's, for whoever creates next.
+	Settle    time.Duration `json:"settle"`
+	SearchLag time.Duration `json:"search_lag"`
+}
+
+// FindContact searches for a number and applies the policy for none and for
+// several matches. It is EnsureContact's.
+func (a *Activities) FindContact(ctx context.Context, in FindInput) (Found, error) {
+	at, done, err := a.begin(ctx, in.Connector, "")
+	if err != nil {
+		return Found{}, err
+	}
+	defer done()
+	contacts, err := at.find(ctx, in.Phone)
+	if err != nil {
+		return Found{}, err
+	}
+	contacts = slices.DeleteFunc(contacts, func(c connectors.Contact) bool { return !in.Gone.Zero() && c.Same(in.Gone) })
+	found := Found{Settle: at.inst.Definition.Settle, SearchLag: at.inst.Definition.SearchLag}
+	switch {
+	case len(contacts) == 1:
+		found.Match = matched(contacts[0], "only match")
+	case len(contacts) > 1:
+		found.Match, err = at.inst.Contacts.choose(contacts)
+	case !in.Create && at.inst.Contacts.None == "park":
+		err = errNoContact()
+	}
+	return found, err
+}
+
+func errNoContact() error {
+	return park(NoContact, "no contact has this number, and the configuration says to wait for a person: link one")
+}
+
+// Created is the result of CreateContact.
+type Created struct {
+	Match Match `json:"match"`
+}
+
+// CreateContact creates the contact of a number, once. It is EnsureContact's,
+// which decides what a failure means.
+func (a *Activities) CreateContact(ctx context.Context, ask Ask) (Created, error) {
+	at, done, err := a.begin(ctx, ask.Connector, "")
+	if err != nil {
+		return Created{}, err
+	}
+	defer done()
+	creator, ok := at.inst.Connector.(connectors.ContactCreator)
+	if !ok || !at.caps.Create {
+		return Created{}, park(string(connectors.Unsupported), "this CRM offers no way to create a contact")
+	}
+	ctx, cancel, err := at.callContext(ctx)
+	if err != nil {
+		return Created{}, err
+	}
+	defer cancel()
+	contact, err := creator.CreateContact(ctx, connectors.NewContact{
+		Key: at.Hasher.Phone(ask.Phone), Phone: ask.Phone, Name: ask.Name, Email: ask.Email,
+	})
+	if err != nil {
+		return Created{}, at.fail(connectors.AsError("create contact", err))
+	}
+	return Created{Match: matched(contact, "created")}, nil
+}
+
+// runningMemo reads a field of a running workflow's memo. It answers false
+// where the workflow does not run or has no such field.
+func (a *Activities) runningMemo(ctx context.Context, id, field string, into any) (bool, error) {
+	status, memo, err := a.describe(ctx, id)
+	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING || memo[field] == nil {
+		return false, err
+	}
+	if err := a.Converter.FromPayload(memo[field], into); err != nil {
+		return false, fmt.Errorf("read memo %s of %s: %w", field, id, err)
+	}
+	return true, nil
+}
+
+func notFound(err error) bool {
+	_, ok := errors.AsType[*serviceerror.NotFound](err)
+	return ok
+}

@@ -1,0 +1,201 @@
+package activities
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	commonpb "go.temporal.io/api/common/v1"
+	enums "go.temporal.io/api/enums/v1"
+
+	"crmsync/connectors"
+	"crmsync/sms"
+)
+
+// StatusInput is one status for one connector.
+type StatusInput struct {
+	Connector string    `json:"connector"`
+	Event     sms.Event `json:"event"`
+	// Text is the workflow of the text itself.
+	Text string `json:"text"`
+}
+
+// NotAskedFor is the state of a status that a later one has overtaken.
+const NotAskedFor connectors.State = "superseded"
+
+// TextOf is where a status finds its text.
+type TextOf struct {
+	Workflow string   `json:"workflow,omitempty"` // empty: not there (yet)
+	Targets  []string `json:"targets,omitempty"`
+}
+
+// FindText looks for the workflow of the text that a status belongs to, and for
+// the connectors that it went to: statuses follow their text.
+func (a *Activities) FindText(ctx context.Context, e sms.Event) (TextOf, error) {
+	for _, kind := range []sms.Kind{sms.Sent, sms.Received} {
+		id := sibling(e, kind)
+		status, memo, err := a.describe(ctx, id)
+		if err != nil {
+			return TextOf{}, err
+		}
+		if status == enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+			continue
+		}
+		text := TextOf{Workflow: id}
+		if payload := memo[MemoTargets]; payload != nil {
+			if err := a.Converter.FromPayload(payload, &text.Targets); err != nil {
+				return TextOf{}, fmt.Errorf("read targets of %s: %w", id, err)
+			}
+		}
+		return text, nil
+	}
+	return TextOf{}, nil
+}
+
+// UpdateStatus moves the status of a text that is on the timeline, and waits
+// for the text while it is not. The two statuses of a text exclude each other:
+// delivered gives way to failed, and failed begins once delivered has ended.
+func (a *Activities) UpdateStatus(ctx context.Context, in StatusInput) (DeliverResult, error) {
+	at, done, err := a.begin(ctx, in.Connector, in.Event.Key())
+	if err != nil {
+		return DeliverResult{}, err
+	}
+	defer done()
+	updater, ok := at.inst.Connector.(connectors.StatusUpdater)
+	if !ok || !at.caps.Status {
+		return DeliverResult{State: connectors.NotApplicable}, nil
+	}
+	if superseded, err := at.exclude(ctx, in.Event); err != nil || superseded {
+		return DeliverResult{State: NotAskedFor}, err
+	}
+	found, err := at.locate(ctx, in)
+	if err != nil || found.State != "" {
+		return found, err
+	}
+	return at.update(ctx, updater, in, found)
+}
+
+// exclude keeps the two statuses of one text apart. Whichever order they come
+// in: a delivered that begins after failed sees it and stands back; one that
+// began before is told to end, and failed waits for that.
+func (at *attempt) exclude(ctx context.Context, e sms.Event) (superseded bool, err error) {
+	if e.Kind == sms.Delivered {
+		status, _, err := at.describe(ctx, sibling(e, sms.Failed))
+		return status != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, err
+	}
+	delivered := sibling(e, sms.Delivered)
+	status, _, err := at.describe(ctx, delivered)
+	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return false, err
+	}
+	if err := at.Temporal.SignalWorkflow(ctx, delivered, "", SignalSuperseded, e.Key()); err != nil && !notFound(err) {
+		return false, fmt.Errorf("supersede %s: %w", delivered, err)
+	}
+	return false, again(Waiting, "waits for the delivered status to end", time.Second)
+}
+
+// locate finds the text's record: in Redis; else in the result of the text's
+// workflow, once it has ended; else, by its key, in the CRM. A state in the
+// result means that there is nothing to update.
+func (at *attempt) locate(ctx context.Context, in StatusInput) (DeliverResult, error) {
+	if ref, ok := at.Ledger.Record(ctx, in.Connector, in.Event.MessageKey()); ok {
+		return DeliverResult{Record: ref}, nil
+	}
+	status, _, err := at.describe(ctx, in.Text)
+	if err != nil {
+		return DeliverResult{}, err
+	}
+	if status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+		return at.recordOf(ctx, in)
+	}
+	return at.search(ctx, in)
+}
+
+// recordOf reads the record from the result of the text's workflow.
+func (at *attempt) recordOf(ctx context.Context, in StatusInput) (DeliverResult, error) {
+	var result SyncResult
+	if err := at.Temporal.GetWorkflow(ctx, in.Text, "").Get(ctx, &result); err != nil {
+		return DeliverResult{}, fmt.Errorf("read the result of %s: %w", in.Text, err)
+	}
+	d, ok := result.Deliveries[in.Connector]
+	if !ok || d.Record.Zero() {
+		return DeliverResult{State: connectors.NotApplicable}, nil
+	}
+	return DeliverResult{Record: d.Record, Match: Match{Contact: d.Contact}}, nil
+}
+
+// search finds the record by its key where the CRM can do that by itself
+// (classes A to C, in UpdateStatus), or by its marker (class D).
+func (at *attempt) search(ctx context.Context, in StatusInput) (DeliverResult, error) {
+	finder, ok := at.inst.Connector.(connectors.MessageFinder)
+	if at.caps.Class != connectors.ClassD || !ok || !at.caps.ReadBack {
+		return DeliverResult{}, nil
+	}
+	match, _, err := at.resolve(ctx, in.Event)
+	if err != nil {
+		return DeliverResult{}, err
+	}
+	ref, err := at.findRecord(ctx, finder, render(in.Event, match))
+	if err == nil && ref.Zero() {
+		err = waitsForText()
+	}
+	return DeliverResult{Record: ref, Match: match}, err
+}
+
+func waitsForText() error { return again(Waiting, "waits for the text to be on the timeline", 0) }
+
+func (at *attempt) update(ctx context.Context, updater connectors.StatusUpdater, in StatusInput, found DeliverResult) (DeliverResult, error) {
+	callCtx, cancel, err := at.callContext(ctx)
+	if err != nil {
+		return DeliverResult{}, err
+	}
+	defer cancel()
+	e := in.Event
+	out, err := at.only("update status", updater.UpdateStatus(callCtx, []connectors.StatusChange{{
+		Key: e.MessageKey(), Record: found.Record, Contact: found.Match.Contact, Message: e.Message,
+		Status: e.Status(), Reason: e.Reason, At: e.At,
+	}}))
+	if err == nil {
+		at.log.Info("status set", "state", out.State, "record", out.Ref.ID)
+		return DeliverResult{State: out.State, Record: out.Ref, Match: found.Match}, nil
+	}
+	if out.Err == nil || out.Err.Kind != connectors.NotFound {
+		return DeliverResult{}, err
+	}
+	return DeliverResult{}, at.textMissing(ctx, in, err)
+}
+
+// textMissing decides about a text that the CRM does not have: while its
+// workflow runs it may yet come. Afterwards a person took it away.
+func (at *attempt) textMissing(ctx context.Context, in StatusInput, missing error) error {
+	if _, remembered := at.Ledger.Record(ctx, in.Connector, in.Event.MessageKey()); remembered {
+		at.Ledger.ForgetRecord(ctx, in.Connector, in.Event.MessageKey())
+		return again(Waiting, "the remembered record is gone, looking once more", time.Second)
+	}
+	status, _, err := at.describe(ctx, in.Text)
+	switch {
+	case err != nil:
+		return err
+	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return waitsForText()
+	}
+	return missing
+}
+
+// describe answers a workflow's status and memo; UNSPECIFIED where it does not
+// exist.
+func (a *Activities) describe(ctx context.Context, id string) (enums.WorkflowExecutionStatus, map[string]*commonpb.Payload, error) {
+	described, err := a.Temporal.DescribeWorkflowExecution(ctx, id, "")
+	if notFound(err) {
+		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil, nil
+	}
+	if err != nil {
+		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil, fmt.Errorf("describe %s: %w", id, err)
+	}
+	info := described.GetWorkflowExecutionInfo()
+	if info == nil {
+		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil, errors.New("temporal described nothing")
+	}
+	return info.GetStatus(), info.GetMemo().GetFields(), nil
+}

@@ -1,0 +1,268 @@
+package ingress
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/temporal"
+
+	"crmsync/activities"
+	"crmsync/config"
+	"crmsync/internal/justcall"
+	"crmsync/internal/ledger"
+	"crmsync/sms"
+	"crmsync/workflows"
+)
+
+// The limits of the door.
+const (
+	// StartTimeout is how long Temporal may take to accept an event. The SDK
+	// blocks while the server is away. (A spool will take over what does not fit;
+	// the deadline then becomes 150 ms.)
+	StartTimeout = 2 * time.Second
+	// MaxStarts is how many starts are in flight at most: beyond it Temporal's
+	// throughput collapses.
+	MaxStarts = 64
+	// MaxQuarantined is how much of an undecodable body is kept, in bytes.
+	MaxQuarantined = 256 << 10
+	// verifyTimeout is how long a duplicate may ask Temporal whether its
+	// workflow was terminated.
+	verifyTimeout = 150 * time.Millisecond
+)
+
+// ErrUnavailable is returned while no durable store takes the event: nothing was
+// lost, since the sender is told to come again.
+var ErrUnavailable = errors.New("temporal does not take the event now")
+
+// Door is the one way in: webhooks, repairs of quarantined bodies and, later,
+// reconciliation start their workflows here. It is safe for concurrent use.
+type Door struct {
+	Config     *config.Config
+	Temporal   client.Client
+	Ledger     *ledger.Ledger
+	Hasher     sms.Hasher
+	Attributes workflows.Attributes
+	Log        hclog.Logger
+
+	starts chan struct{}
+}
+
+// NewDoor makes a Door ready for use.
+func NewDoor(d Door) *Door {
+	d.starts = make(chan struct{}, MaxStarts)
+	return &d
+}
+
+// Accept takes an event in, durably or not at all. Temporal is the authority;
+// Redis is told only afterwards, so that it can never swallow an event.
+func (d *Door) Accept(ctx context.Context, e sms.Event, live bool) (Answer, error) {
+	key := e.Key()
+	if live && d.Ledger.Seen(ctx, key) && !d.ended(ctx, e) {
+		return Answer{Result: Duplicate, Key: key}, nil
+	}
+	result, err := d.start(ctx, e, live)
+	if err != nil {
+		return Answer{}, err
+	}
+	if result != Ignored {
+		d.Ledger.MarkSeen(ctx, key)
+		return Answer{Result: result, Key: key}, nil
+	}
+	return Answer{Result: Ignored, Key: key, Reason: "no connector is configured for it"}, nil
+}
+
+// ended reports whether an operator ended the workflow of an event that was
+// accepted before, so that it may run again. In doubt it is still there.
+func (d *Door) ended(ctx context.Context, e sms.Event) bool {
+	if e.Kind.Consent() {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, verifyTimeout)
+	defer cancel()
+	described, err := d.Temporal.DescribeWorkflowExecution(ctx, e.Key(), "")
+	if err != nil {
+		return false
+	}
+	switch described.GetWorkflowExecutionInfo().GetStatus() {
+	case enums.WORKFLOW_EXECUTION_STATUS_TERMINATED, enums.WORKFLOW_EXECUTION_STATUS_FAILED,
+		enums.WORKFLOW_EXECUTION_STATUS_CANCELED, enums.WORKFLOW_EXECUTION_STATUS_TIMED_OUT:
+		return true
+	}
+	return false
+}
+
+func (d *Door) start(ctx context.Context, e sms.Event, live bool) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	defer cancel()
+	select {
+	case d.starts <- struct{}{}:
+		defer func() { <-d.starts }()
+	case <-ctx.Done():
+		return "", fmt.Errorf("%w: %d starts are under way", ErrUnavailable, MaxStarts)
+	}
+	if e.Kind.Consent() {
+		return d.startConsent(ctx, e)
+	}
+	return d.startSync(ctx, e, live)
+}
+
+func (d *Door) startSync(ctx context.Context, e sms.Event, live bool) (string, error) {
+	targets := d.targets(e)
+	if len(targets) == 0 {
+		return Ignored, nil
+	}
+	in := workflows.SyncInput{Event: e, Live: live}
+	options := d.options(e, e.Key())
+	if e.Kind.Text() {
+		in.Targets = targets
+		options.Memo = map[string]any{activities.MemoTargets: targets}
+		options.StaticSummary = fmt.Sprintf("%s → %s", e.Kind, strings.Join(targets, ", "))
+	}
+	err := withoutAttributes(&options, &in.Plain, func() error {
+		_, err := d.Temporal.ExecuteWorkflow(ctx, options, activities.SyncEvent, in)
+		return err
+	})
+	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return Duplicate, nil
+	}
+	return Accepted, d.refused(err)
+}
+
+func (d *Door) startConsent(ctx context.Context, e sms.Event) (string, error) {
+	connectors := d.Config.AccountConnectors(e.Account)
+	if len(connectors) == 0 {
+		return Ignored, nil
+	}
+	signal := activities.ConsentSignal{
+		Key: e.Key(), Connectors: connectors,
+		Consent: sms.Consent{Phone: e.Message.Contact, OptedOut: e.Kind == sms.OptOut, At: e.At},
+	}
+	in := workflows.SyncConsentInput{Account: e.Account}
+	options := d.options(e, activities.ConsentID(e.Account, d.Hasher.Phone(e.Message.Contact)))
+	options.StaticSummary = "consent of one number"
+	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
+	options.WorkflowIDConflictPolicy = enums.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
+	err := withoutAttributes(&options, &in.Plain, func() error {
+		_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, activities.SignalConsent, signal, options, activities.SyncConsent, in)
+		return err
+	})
+	return Accepted, d.refused(err)
+}
+
+// Quarantine keeps an authentic body that could not be decoded.
+func (d *Door) Quarantine(ctx context.Context, account, reason string, body []byte) (Answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	defer cancel()
+	sum := sha256.Sum256(body)
+	id := activities.QuarantineID(account, hex.EncodeToString(sum[:]))
+	in := workflows.QuarantineInput{Quarantined: activities.Quarantined{
+		Account: account, Reason: reason, Body: body[:min(len(body), MaxQuarantined)], Size: len(body),
+	}}
+	options := d.options(sms.Event{Account: account, Kind: activities.Quarantine}, id)
+	options.StaticSummary = "quarantined: " + reason
+	err := withoutAttributes(&options, &in.Plain, func() error {
+		_, err := d.Temporal.ExecuteWorkflow(ctx, options, activities.Quarantine, in)
+		return err
+	})
+	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
+		return Answer{}, d.refused(err)
+	}
+	return Answer{Result: Quarantined, Key: id, Reason: reason}, nil
+}
+
+// Admit implements activities.Door.
+func (d *Door) Admit(ctx context.Context, account string, body []byte) (activities.Admitted, *activities.Refusal, error) {
+	decoded, err := justcall.Decode(body, d.input(account))
+	if err != nil {
+		return activities.Admitted{}, &activities.Refusal{Kind: "QUARANTINED", Message: err.Error()}, nil
+	}
+	answer, err := d.take(ctx, decoded, false)
+	return activities.Admitted{Result: answer.Result, Key: answer.Key}, nil, err
+}
+
+// take acts on what a body turned out to be.
+func (d *Door) take(ctx context.Context, decoded justcall.Decoded, live bool) (Answer, error) {
+	switch {
+	case decoded.Outcome == justcall.IsPing:
+		return Answer{Result: Ping}, nil
+	case decoded.Outcome == justcall.IsIgnored:
+		return Answer{Result: Ignored, Reason: string(decoded.Reason)}, nil
+	}
+	return d.Accept(ctx, decoded.Event, live)
+}
+
+func (d *Door) input(account string) justcall.Input {
+	return justcall.Input{Account: account, Region: d.Config.JustCall[account].Region}
+}
+
+// targets are the connectors that an event is for: a text by the routes; a
+// status will follow its text, wherever that went.
+func (d *Door) targets(e sms.Event) []string {
+	if e.Kind.Status() {
+		return d.Config.AccountConnectors(e.Account)
+	}
+	m := e.Message
+	agent := m.Agent.Email
+	if agent == "" {
+		agent = m.Agent.ID
+	}
+	targets, err := d.Config.Route(config.RouteInput{
+		Account: e.Account, Line: string(m.Line), Direction: string(m.Direction), Agent: agent, Medium: m.Medium,
+	})
+	if err != nil {
+		d.Log.Error("a route failed, so the text goes to every connector of its account", "event", e.Key(), "error", err)
+	}
+	return slices.DeleteFunc(targets, func(name string) bool { return e.At.Before(d.Config.Connectors[name].Since) })
+}
+
+// options are those of every workflow of the door. An event's workflow that
+// completed keeps its id; one that was terminated or cancelled may run again.
+func (d *Door) options(e sms.Event, id string) client.StartWorkflowOptions {
+	hash := ""
+	if e.Message.Contact != "" {
+		hash = d.Hasher.Phone(e.Message.Contact)
+	}
+	kind, state := string(e.Kind), workflows.StateSyncing
+	return client.StartWorkflowOptions{
+		ID:                                       id,
+		TaskQueue:                                activities.Queue(d.Config.Name),
+		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
+		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
+		WorkflowExecutionErrorWhenAlreadyStarted: true,
+		TypedSearchAttributes:                    d.Attributes.Start(e.Account, kind, state, hash),
+		StaticSummary:                            kind,
+	}
+}
+
+// withoutAttributes starts once more, plainly, where the server does not know
+// the search attributes (yet): an event must not wait for them.
+func withoutAttributes(options *client.StartWorkflowOptions, plain *bool, start func() error) error {
+	err := start()
+	invalid, ok := errors.AsType[*serviceerror.InvalidArgument](err)
+	if !ok || !strings.Contains(strings.ToLower(invalid.Error()), "search attribute") {
+		return err
+	}
+	options.TypedSearchAttributes = temporal.SearchAttributes{}
+	*plain = true
+	return start()
+}
+
+// refused says that the event was not taken. Here the spool will hang: what
+// Temporal does not take in time goes there, and is answered as accepted.
+func (d *Door) refused(err error) error {
+	if err == nil {
+		return nil
+	}
+	d.Log.Warn("temporal did not take an event", "error", err)
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}

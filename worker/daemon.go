@@ -1,0 +1,214 @@
+package worker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
+
+	"crmsync/activities"
+	"crmsync/config"
+	"crmsync/connectors"
+	"crmsync/internal/ingress"
+	"crmsync/internal/ledger"
+	"crmsync/sms"
+	"crmsync/workflows"
+)
+
+const (
+	// drainTimeout is how long webhooks under way may take after SIGTERM, and
+	// stopTimeout how long calls to CRMs may; together they stay below the 30 s
+	// that a supervisor grants.
+	drainTimeout = 4 * time.Second
+	stopTimeout  = 24 * time.Second
+	// redisGrace is how long a start waits for Redis before it goes on without.
+	redisGrace = 10 * time.Second
+)
+
+// daemon is the long-running process: webhooks in, deliveries out.
+type daemon struct {
+	config   *config.Config
+	log      hclog.Logger
+	temporal client.Client
+	ledger   *ledger.Ledger
+	acts     *activities.Activities
+	door     *ingress.Door
+
+	started atomic.Bool // workers poll
+	fatal   chan error  // a worker that cannot go on
+}
+
+// newDaemon wires everything together, without any I/O.
+func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger) (*daemon, error) {
+	instances, err := openInstances(c, registry)
+	if err != nil {
+		return nil, err
+	}
+	temporal, err := newTemporalClient(c.Temporal, log)
+	if err != nil {
+		return nil, err
+	}
+	memory, err := ledger.Open(ledger.Options{
+		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Log: log.Named("redis"),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("redis.url: %w", err)
+	}
+	hasher := sms.NewHasher(c.Privacy.HashKey())
+	d := &daemon{config: c, log: log, temporal: temporal, ledger: memory, fatal: make(chan error, 1)}
+	d.door = ingress.NewDoor(ingress.Door{
+		Config: c, Temporal: temporal, Ledger: memory, Hasher: hasher,
+		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"),
+	})
+	d.acts = &activities.Activities{
+		Deployment: c.Name, Temporal: temporal, Converter: converter.GetDefaultDataConverter(), Ledger: memory,
+		Hasher: hasher, Instances: instances, Door: d.door, Log: log.Named("deliver"),
+	}
+	return d, nil
+}
+
+// run serves until ctx ends, and then stops gracefully.
+func (d *daemon) run(ctx context.Context) error {
+	defer d.temporal.Close()
+	defer func() { _ = d.ledger.Close() }()
+	public, err := listen(d.config.Server.Listen, d.publicHandler())
+	if err != nil {
+		return fmt.Errorf("server.listen: %w", err)
+	}
+	admin, err := listen(d.config.Server.Admin, d.adminHandler())
+	if err != nil {
+		_ = public.Close()
+		return fmt.Errorf("server.admin: %w", err)
+	}
+	d.log.Info("listening", "webhooks", d.config.Server.Listen, "admin", d.config.Server.Admin)
+	stopWorkers, err := d.start(ctx)
+	if err == nil {
+		select {
+		case <-ctx.Done():
+		case err = <-d.fatal:
+		}
+	}
+	d.started.Store(false)
+	d.log.Info("stopping: finishing what is in flight, giving the rest back")
+	shutdown(public, admin)
+	stopWorkers()
+	d.log.Info("stopped")
+	return err
+}
+
+// start waits for Temporal and, a little, for Redis, and starts the workers.
+// Webhooks are answered meanwhile, with 503 until Temporal takes events.
+func (d *daemon) start(ctx context.Context) (stop func(), err error) {
+	stop = func() {}
+	id, err := d.awaitTemporal(ctx)
+	if err != nil {
+		return stop, nil // asked to stop before Temporal came
+	}
+	d.ledger.Bind(id)
+	d.awaitRedis(ctx)
+	if err := registerAttributes(ctx, d.temporal, d.config); err != nil {
+		d.log.Warn("search attributes could not be registered: workflows go on without, and cannot be listed by state", "error", err)
+	}
+	workers := d.workers()
+	for i, w := range workers {
+		if err := w.Start(); err != nil {
+			return func() { stopAll(workers[:i]) }, fmt.Errorf("start worker: %w", err)
+		}
+	}
+	d.started.Store(true)
+	d.log.Info("ready", "connectors", len(d.acts.Instances), "accounts", len(d.config.JustCall))
+	return func() { stopAll(workers) }, nil
+}
+
+// awaitTemporal answers the identity of the namespace, as soon as there is one.
+func (d *daemon) awaitTemporal(ctx context.Context) (string, error) {
+	said := time.Time{}
+	for {
+		described, err := namespace(ctx, d.temporal, d.config.Temporal.Namespace)
+		if err == nil {
+			return described.GetNamespaceInfo().GetId(), nil
+		}
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		if time.Since(said) > 30*time.Second {
+			said = time.Now()
+			d.log.Warn("waiting for Temporal: not ready, webhooks are answered 503 until it is there",
+				"address", d.config.Temporal.Address, "namespace", d.config.Temporal.Namespace, "error", err)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+func (d *daemon) awaitRedis(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, redisGrace)
+	defer cancel()
+	for said := false; d.ledger.Ping(ctx) != nil; said = true {
+		if !said {
+			d.log.Warn("waiting for Redis, and going on without it after a while", "for", redisGrace)
+		}
+		select {
+		case <-ctx.Done():
+			d.log.Warn("Redis is away: going on with Temporal alone, which is slower and costs more API calls")
+			return
+		case <-time.After(200 * time.Millisecond):
+		}
+	}
+}
+
+// ready reports why no event can be taken durably, or nil.
+func (d *daemon) ready(ctx context.Context) error {
+	if !d.started.Load() {
+		return errors.New("starting, waiting for Temporal, or stopping")
+	}
+	ctx, cancel := context.WithTimeout(ctx, time.Second)
+	defer cancel()
+	if _, err := d.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
+		return fmt.Errorf("temporal: %w", err)
+	}
+	return nil
+}
+
+// listen serves until the server is shut down. A client that is slow to send or
+// to read is cut off.
+func listen(address string, handler http.Handler) (*http.Server, error) {
+	listener, err := net.Listen("tcp", address)
+	if err != nil {
+		return nil, err
+	}
+	server := &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       15 * time.Second,
+		WriteTimeout:      30 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    32 << 10,
+	}
+	go func() { _ = server.Serve(listener) }()
+	return server, nil
+}
+
+func shutdown(servers ...*http.Server) {
+	ctx, cancel := context.WithTimeout(context.Background(), drainTimeout)
+	defer cancel()
+	var wg sync.WaitGroup
+	for _, s := range servers {
+		wg.Go(func() {
+			if s.Shutdown(ctx) != nil {
+				_ = s.Close()
+			}
+		})
+	}
+	wg.Wait()
+}

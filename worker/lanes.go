@@ -1,0 +1,135 @@
+package worker
+
+import (
+	"errors"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"sync"
+	"time"
+
+	"go.temporal.io/sdk/worker"
+
+	"crmsync/activities"
+	"crmsync/config"
+	"crmsync/connectors"
+	"crmsync/workflows"
+)
+
+const (
+	// minSlots keeps a connector without batches from working one by one.
+	minSlots = 16
+	maxSlots = 200
+	// consentSlots are apart from the others, so that no backlog stands before
+	// an opt-out.
+	consentSlots = 4
+	// pollers are few: they are the back-pressure valve, and what a paused queue
+	// may leak.
+	pollers = 2
+)
+
+// openInstances builds the configured connectors. All problems are reported at
+// once.
+func openInstances(c *config.Config, registry *connectors.Registry) (map[string]*activities.Instance, error) {
+	instances := map[string]*activities.Instance{}
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(c.Connectors)) {
+		instance, err := openInstance(c.Connectors[name], registry)
+		problems = append(problems, err)
+		instances[name] = instance
+	}
+	return instances, errors.Join(problems...)
+}
+
+func openInstance(c *config.Connector, registry *connectors.Registry) (*activities.Instance, error) {
+	definition, ok := registry.Get(c.Type)
+	if !ok {
+		return nil, c.Errorf("type", "this build has no connector %q; see 'crmsync connectors'", c.Type)
+	}
+	connector, err := definition.Open(c, connectors.Env{Client: newHTTPClient()})
+	if err != nil {
+		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
+	}
+	return &activities.Instance{
+		Name: c.Name(), Definition: definition, Connector: connector,
+		Contacts: activities.ContactPolicy{
+			Several: string(c.Contacts.Several), None: string(c.Contacts.None), CreateWhen: string(c.Contacts.CreateWhen),
+		},
+	}, nil
+}
+
+// newHTTPClient is a connector's only way out. Its calls are bounded by their
+// contexts.
+func newHTTPClient() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.MaxIdleConnsPerHost = minSlots
+	transport.IdleConnTimeout = time.Minute
+	return &http.Client{Transport: transport, CheckRedirect: sameHost}
+}
+
+// sameHost keeps credentials from following a redirect to somebody else.
+func sameHost(next *http.Request, via []*http.Request) error {
+	if len(via) >= 10 || next.URL.Host != via[0].URL.Host || next.URL.Scheme != via[0].URL.Scheme {
+		return http.ErrUseLastResponse
+	}
+	return nil
+}
+
+// workers are one for the workflows, and two for each connector: one dead or
+// slow CRM never delays another.
+func (d *daemon) workers() []worker.Worker {
+	name := d.config.Name
+	home := worker.New(d.temporal, activities.Queue(name), worker.Options{
+		MaxConcurrentWorkflowTaskPollers: 2 * pollers,
+		MaxConcurrentActivityTaskPollers: pollers,
+		WorkerStopTimeout:                stopTimeout,
+		OnFatalError:                     d.giveUp,
+	})
+	register(home)
+	home.RegisterActivity(d.acts)
+	all := []worker.Worker{home}
+	for _, instance := range slices.Sorted(maps.Keys(d.acts.Instances)) {
+		slots := min(max(2*d.acts.Instances[instance].Definition.MaxBatch, minSlots), maxSlots)
+		all = append(all,
+			d.lane(activities.ConnectorQueue(name, instance), slots),
+			d.lane(activities.ConsentQueue(name, instance), consentSlots))
+	}
+	return all
+}
+
+func register(w worker.WorkflowRegistry) {
+	w.RegisterWorkflow(workflows.SyncEvent)
+	w.RegisterWorkflow(workflows.SyncConsent)
+	w.RegisterWorkflow(workflows.EnsureContact)
+	w.RegisterWorkflow(workflows.Quarantine)
+}
+
+func (d *daemon) lane(queue string, slots int) worker.Worker {
+	w := worker.New(d.temporal, queue, worker.Options{
+		DisableWorkflowWorker:              true,
+		MaxConcurrentActivityExecutionSize: slots,
+		MaxConcurrentActivityTaskPollers:   pollers,
+		WorkerStopTimeout:                  stopTimeout,
+		OnFatalError:                       d.giveUp,
+	})
+	w.RegisterActivity(d.acts)
+	return w
+}
+
+// giveUp ends the process, so that its supervisor starts it anew: a worker that
+// has stopped itself would leave a process that looks healthy and does nothing.
+func (d *daemon) giveUp(err error) {
+	select {
+	case d.fatal <- fmt.Errorf("a worker cannot go on: %w", err):
+	default:
+	}
+}
+
+func stopAll(workers []worker.Worker) {
+	var wg sync.WaitGroup
+	for _, w := range workers {
+		wg.Go(w.Stop)
+	}
+	wg.Wait()
+}

@@ -1,0 +1,50 @@
+package worker
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"crmsync/config"
+)
+
+func (a *app) runCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "run",
+		Short: "Run the daemon",
+		Long: `Run the daemon: take webhooks in and deliver them, until SIGTERM or Ctrl-C.
+
+While Temporal is away at the start it waits and is not ready; it never exits for
+that. On SIGTERM it stops accepting, finishes what is in flight and gives the
+rest back to Temporal, within 30 seconds.`,
+		Example: "  crmsync run --config /etc/crmsync.yaml",
+		Args:    cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			c, err := a.load()
+			if err != nil {
+				return err
+			}
+			if err := runnable(c); err != nil {
+				return err
+			}
+			log := newLogger(c.Log, a.stderr)
+			for _, warning := range c.Warnings() {
+				log.Warn(warning)
+			}
+			d, err := newDaemon(c, a.registry, log)
+			if err != nil {
+				return err
+			}
+			return d.run(cmd.Context())
+		},
+	}
+}
+
+// runnable refuses what is well formed and must not run.
+func runnable(c *config.Config) error {
+	var errs []error
+	for _, problem := range c.Problems() {
+		errs = append(errs, problem)
+	}
+	return errors.Join(errs...)
+}

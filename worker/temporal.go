@@ -1,0 +1,113 @@
+package worker
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+	"go.temporal.io/api/operatorservice/v1"
+	"go.temporal.io/api/workflowservice/v1"
+	"go.temporal.io/sdk/client"
+
+	"crmsync/config"
+	"crmsync/workflows"
+)
+
+// newTemporalClient makes a client that connects when it is first used.
+func newTemporalClient(c config.Temporal, log hclog.Logger) (client.Client, error) {
+	options := client.Options{
+		HostPort:  c.Address,
+		Namespace: c.Namespace,
+		Logger:    temporalLogger{log.Named("temporal")},
+	}
+	if c.TLS != nil {
+		tlsConfig, err := tlsConfig(*c.TLS)
+		if err != nil {
+			return nil, fmt.Errorf("temporal.tls: %w", err)
+		}
+		options.ConnectionOptions.TLS = tlsConfig
+	}
+	if c.APIKey != "" {
+		options.Credentials = client.NewAPIKeyStaticCredentials(c.APIKey.Reveal())
+	}
+	temporal, err := client.NewLazyClient(options)
+	if err != nil {
+		return nil, fmt.Errorf("temporal client: %w", err)
+	}
+	return temporal, nil
+}
+
+func tlsConfig(c config.TLS) (*tls.Config, error) {
+	out := &tls.Config{ServerName: c.ServerName, MinVersion: tls.VersionTLS12}
+	if c.CA != "" {
+		pem, err := os.ReadFile(c.CA)
+		if err != nil {
+			return nil, fmt.Errorf("read ca: %w", err)
+		}
+		out.RootCAs = x509.NewCertPool()
+		if !out.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, errors.New("ca holds no certificate")
+		}
+	}
+	if c.Cert != "" {
+		pair, err := tls.LoadX509KeyPair(c.Cert, c.Key)
+		if err != nil {
+			return nil, fmt.Errorf("load cert and key: %w", err)
+		}
+		out.Certificates = []tls.Certificate{pair}
+	}
+	return out, nil
+}
+
+// namespace describes the configured namespace, as a proof that the server is
+// there and lets us in.
+func namespace(ctx context.Context, temporal client.Client, name string) (*workflowservice.DescribeNamespaceResponse, error) {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	described, err := temporal.WorkflowService().DescribeNamespace(ctx, &workflowservice.DescribeNamespaceRequest{Namespace: name})
+	if err != nil {
+		return nil, fmt.Errorf("describe namespace %s: %w", name, err)
+	}
+	return described, nil
+}
+
+// registerAttributes registers the search attributes that are missing. It may
+// be repeated.
+func registerAttributes(ctx context.Context, temporal client.Client, c *config.Config) error {
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	missing, err := missingAttributes(ctx, temporal, c)
+	if err != nil || len(missing) == 0 {
+		return err
+	}
+	types := workflows.AttributesOf(c.Name).Types()
+	request := &operatorservice.AddSearchAttributesRequest{Namespace: c.Temporal.Namespace, SearchAttributes: types}
+	for name := range types {
+		if !missing[name] {
+			delete(request.SearchAttributes, name)
+		}
+	}
+	if _, err := temporal.OperatorService().AddSearchAttributes(ctx, request); err != nil {
+		return fmt.Errorf("add search attributes: %w", err)
+	}
+	return nil
+}
+
+func missingAttributes(ctx context.Context, temporal client.Client, c *config.Config) (map[string]bool, error) {
+	listed, err := temporal.OperatorService().ListSearchAttributes(ctx, &operatorservice.ListSearchAttributesRequest{Namespace: c.Temporal.Namespace})
+	if err != nil {
+		return nil, fmt.Errorf("list search attributes: %w", err)
+	}
+	missing := map[string]bool{}
+	for name := range workflows.AttributesOf(c.Name).Types() {
+		if _, ok := listed.GetCustomAttributes()[name]; !ok {
+			missing[name] = true
+		}
+	}
+	return missing, nil
+}

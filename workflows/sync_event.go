@@ -1,0 +1,275 @@
+// Package workflows decides what happens to an event, and in which order. Its
+// code is pure: no network, no clock but Temporal's, no randomness. Every
+// workflow is one file.
+//
+//   - SyncEvent: one per event; delivers it to its connectors side by side.
+//   - SyncConsent: one per number; the only writer of its opt-out or opt-in.
+//   - EnsureContact: one per number and connector; the only creator of a contact.
+//   - Quarantine: one per body that was authentic and could not be decoded.
+package workflows
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
+
+	"crmsync/activities"
+	"crmsync/connectors"
+	"crmsync/sms"
+)
+
+// SyncInput starts SyncEvent.
+type SyncInput struct {
+	Event sms.Event `json:"event"`
+	// Targets are the connectors that the text is routed to, decided when the
+	// event was accepted. A status follows its text instead.
+	Targets []string `json:"targets,omitempty"`
+	// Live: the event came from a webhook just now.
+	Live bool `json:"live,omitempty"`
+	// Plain: the server does not know the search attributes.
+	Plain bool `json:"plain,omitempty"`
+}
+
+const (
+	// textPatience is how long a status waits for a text that nobody has seen
+	// before it is parked.
+	textPatience = time.Hour
+	// answerPatience is how long to wait for a contact before asking again, in
+	// case somebody ended the workflow that was asked.
+	answerPatience = 10 * time.Minute
+	// maxAsks bounds how often a contact may turn out to be gone in one attempt.
+	maxAsks = 3
+)
+
+// sync is a running SyncEvent.
+type sync struct {
+	in         SyncInput
+	yard       yard
+	deliveries map[string]activities.DeliveryResult
+	answers    map[string]activities.Answer
+	superseded bool
+}
+
+// SyncEvent delivers one event to its connectors, side by side. It ends when
+// every delivery has: what a CRM refuses for good is parked until a person
+// decides.
+func SyncEvent(ctx workflow.Context, in SyncInput) (activities.SyncResult, error) {
+	s := &sync{in: in, deliveries: map[string]activities.DeliveryResult{}, answers: map[string]activities.Answer{}}
+	s.yard.changed = s.publish
+	if err := s.yard.accept(ctx, UpdateRetry, UpdateSkip, UpdateLink); err != nil {
+		return activities.SyncResult{}, err
+	}
+	ctx, cancel := workflow.WithCancel(ctx)
+	s.listen(ctx, cancel)
+	targets, text := in.Targets, ""
+	if in.Event.Kind.Status() {
+		targets, text = s.awaitText(ctx)
+	}
+	pending := workflow.NewWaitGroup(ctx)
+	for _, connector := range targets {
+		l := s.yard.add(connector)
+		pending.Add(1)
+		workflow.Go(ctx, func(ctx workflow.Context) {
+			defer pending.Done()
+			s.deliver(ctx, l, text)
+		})
+	}
+	pending.Wait(ctx)
+	return s.finish(ctx)
+}
+
+// listen takes the signals: contacts that were asked for, and a later status
+// that overtakes this one.
+func (s *sync) listen(ctx workflow.Context, cancel func()) {
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		for {
+			var answer activities.Answer
+			workflow.GetSignalChannel(ctx, activities.SignalAnswer).Receive(ctx, &answer)
+			s.answers[answer.Connector] = answer
+		}
+	})
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		workflow.GetSignalChannel(ctx, activities.SignalSuperseded).Receive(ctx, nil)
+		s.superseded = true
+		cancel()
+	})
+}
+
+// deliver tries until the delivery has ended or is given up.
+func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
+	fresh := s.in.Live && workflow.GetInfo(ctx).OriginalRunID == workflow.GetInfo(ctx).WorkflowExecution.RunID
+	in := activities.DeliverInput{Connector: l.name, Event: s.in.Event, Fresh: fresh}
+	for {
+		result, err := s.try(ctx, in, text)
+		if ctx.Err() != nil {
+			s.deliveries[l.name] = activities.DeliveryResult{State: activities.NotAskedFor}
+			return
+		}
+		if err == nil {
+			s.deliveries[l.name] = result
+			return
+		}
+		repair := s.yard.park(ctx, l, refusalOf(err), nil)
+		in.Fresh = false
+		switch {
+		case repair == nil:
+			s.deliveries[l.name] = activities.DeliveryResult{State: activities.NotAskedFor}
+			return
+		case repair.verb == UpdateSkip:
+			s.deliveries[l.name] = activities.DeliveryResult{State: StateSkipped, Reason: repair.Reason}
+			return
+		case repair.verb == UpdateLink:
+			in.Match = s.link(ctx, l.name, repair.Repair)
+		}
+	}
+}
+
+// StateSkipped is the state of a delivery that a person gave up.
+const StateSkipped connectors.State = "skipped"
+
+func (s *sync) try(ctx workflow.Context, in activities.DeliverInput, text string) (activities.DeliveryResult, error) {
+	var a *activities.Activities
+	if s.in.Event.Kind.Status() {
+		var out activities.DeliverResult
+		status := activities.StatusInput{Connector: in.Connector, Event: in.Event, Text: text}
+		err := workflow.ExecuteActivity(s.at(ctx, in.Connector), a.UpdateStatus, status).Get(ctx, &out)
+		return resultOf(out), err
+	}
+	for range maxAsks {
+		var out activities.DeliverResult
+		err := workflow.ExecuteActivity(s.at(ctx, in.Connector), a.Deliver, in).Get(ctx, &out)
+		if err != nil || out.Ask == nil {
+			return resultOf(out), err
+		}
+		if !out.Ask.Gone.Zero() {
+			in.Fresh = false
+		}
+		if in.Match, err = s.ask(ctx, *out.Ask); err != nil {
+			return activities.DeliveryResult{}, err
+		}
+	}
+	return activities.DeliveryResult{}, temporal.NewApplicationError("the contact is gone each time that it is found", string(connectors.NotFound))
+}
+
+func (s *sync) at(ctx workflow.Context, connector string) workflow.Context {
+	queue := activities.ConnectorQueue(deployment(ctx), connector)
+	return atConnector(ctx, queue, string(s.in.Event.Kind)+" → "+connector)
+}
+
+func resultOf(out activities.DeliverResult) activities.DeliveryResult {
+	return activities.DeliveryResult{State: out.State, Record: out.Record, Contact: out.Match.Contact, How: out.Match.How}
+}
+
+// ask waits for the number's EnsureContact workflow to decide.
+func (s *sync) ask(ctx workflow.Context, ask activities.Ask) (*activities.Match, error) {
+	var a *activities.Activities
+	fits := func() bool {
+		answer, ok := s.answers[ask.Connector]
+		return ok && (ask.Gone.Zero() || !answer.Match.Contact.Same(ask.Gone))
+	}
+	delete(s.answers, ask.Connector)
+	for {
+		if err := workflow.ExecuteActivity(atHome(ctx, "ask for the contact → "+ask.Connector), a.AskContact, ask).Get(ctx, nil); err != nil {
+			return nil, err
+		}
+		if ok, err := workflow.AwaitWithTimeout(ctx, answerPatience, fits); err != nil {
+			return nil, err
+		} else if ok {
+			break
+		}
+	}
+	answer := s.answers[ask.Connector]
+	if answer.Refused != nil {
+		return nil, temporal.NewApplicationError(answer.Refused.Message, answer.Refused.Kind)
+	}
+	return &answer.Match, nil
+}
+
+// link remembers a person's decision and uses it.
+func (s *sync) link(ctx workflow.Context, connector string, r Repair) *activities.Match {
+	var a *activities.Activities
+	match := activities.Match{Contact: connectors.Ref{Type: r.ContactType, ID: r.Contact}, How: "linked by a person"}
+	link := activities.Link{Connector: connector, Phone: s.in.Event.Message.Contact, Match: match}
+	if err := workflow.ExecuteActivity(atHome(ctx, "remember the link → "+connector), a.LinkContact, link).Get(ctx, nil); err != nil {
+		workflow.GetLogger(ctx).Error("link not remembered", "connector", connector, "error", err)
+	}
+	return &match
+}
+
+// awaitText waits until the text of a status is known, and answers where it
+// went.
+func (s *sync) awaitText(ctx workflow.Context) (targets []string, text string) {
+	var a *activities.Activities
+	l := s.yard.add("text")
+	defer func() { s.yard.lots = nil }()
+	begun, pause := workflow.Now(ctx), time.Second
+	for ctx.Err() == nil {
+		var found activities.TextOf
+		err := workflow.ExecuteLocalActivity(locally(ctx), a.FindText, s.in.Event).Get(ctx, &found)
+		if err == nil && found.Workflow != "" {
+			return found.Targets, found.Workflow
+		}
+		if workflow.Now(ctx).Sub(begun) > textPatience {
+			repair := s.yard.park(ctx, l, activities.Refusal{Kind: string(connectors.NotFound), Message: "the text of this status was never seen"}, nil)
+			if repair == nil || repair.verb == UpdateSkip {
+				return nil, ""
+			}
+			begun, pause = workflow.Now(ctx), time.Second
+		}
+		_ = workflow.Sleep(ctx, pause)
+		pause = min(2*pause, time.Minute)
+	}
+	return nil, ""
+}
+
+// publish shows the state on the workflow's page and in the list.
+func (s *sync) publish(ctx workflow.Context) {
+	workflow.SetCurrentDetails(ctx, s.yard.details(s.table()))
+	state := StateSyncing
+	if len(s.yard.parked()) > 0 {
+		state = StateParked
+	}
+	show(ctx, s.in.Plain, state, s.states())
+}
+
+func (s *sync) finish(ctx workflow.Context) (activities.SyncResult, error) {
+	if ctx.Err() != nil && !s.superseded {
+		return activities.SyncResult{}, ctx.Err() // an operator cancelled the workflow
+	}
+	ctx, _ = workflow.NewDisconnectedContext(ctx)
+	workflow.SetCurrentDetails(ctx, s.table())
+	show(ctx, s.in.Plain, StateDone, s.states())
+	return activities.SyncResult{Deliveries: s.deliveries}, nil
+}
+
+// states lists connector=state, in order.
+func (s *sync) states() []string {
+	states := []string{}
+	for _, l := range s.yard.lots {
+		switch d, done := s.deliveries[l.name]; {
+		case done:
+			states = append(states, l.name+"="+string(d.State))
+		case l.refusal != nil:
+			states = append(states, l.name+"="+StateParked)
+		default:
+			states = append(states, l.name+"="+StateSyncing)
+		}
+	}
+	slices.Sort(states)
+	return states
+}
+
+func (s *sync) table() string {
+	var b strings.Builder
+	b.WriteString("| connector | state | contact | record |\n|---|---|---|---|")
+	for _, state := range s.states() {
+		name, word, _ := strings.Cut(state, "=")
+		d := s.deliveries[name]
+		fmt.Fprintf(&b, "\n| %s | %s | %s | %s |", name, word, d.How, d.Record.ID)
+	}
+	return b.String()
+}
