@@ -78,14 +78,19 @@ func parseYAML(text string) (*yaml.Node, error) {
 var (
 	syntaxPattern = regexp.MustCompile(`^(?:yaml: )?line ([0-9]+): (.*)`)
 	aliasPattern  = regexp.MustCompile(`^yaml: unknown anchor`)
+	// The parser, unlike the scanner below it, counts lines from 0.
+	parserPattern = regexp.MustCompile(`^did not find expected ([',<]|key|node)`)
 )
 
 // syntaxProblem gives a parser's message its usual form.
 func (d *document) syntaxProblem(message string) Problem {
-	p := Problem{File: d.file, Text: strings.TrimPrefix(message, "yaml: ")}
+	p := Problem{File: d.file, Line: 1, Text: strings.TrimPrefix(message, "yaml: ")}
 	if m := syntaxPattern.FindStringSubmatch(message); m != nil {
 		p.Line, _ = strconv.Atoi(m[1])
 		p.Text = m[2]
+		if parserPattern.MatchString(p.Text) {
+			p.Line++
+		}
 	}
 	if aliasPattern.MatchString(message) {
 		// The parser's message would repeat what may be a secret.
@@ -100,7 +105,7 @@ func (d *document) line(path string) int {
 		if line, ok := d.lines[path]; ok {
 			return line
 		}
-		path = path[:max(strings.LastIndexAny(path, ".["), 0)]
+		path = parentPath(path)
 	}
 	return 0
 }
@@ -193,6 +198,9 @@ func (ix *indexer) scalar(path string, n *yaml.Node) {
 func (ix *indexer) fail(path, text string) {
 	ix.problems = append(ix.problems, ix.doc.problem(path, "%s", text))
 }
+
+// parentPath answers the path of the mapping or list that holds a key.
+func parentPath(path string) string { return path[:max(strings.LastIndexAny(path, ".["), 0)] }
 
 func joinPath(path, key string) string {
 	if path == "" {

@@ -132,18 +132,18 @@ func firstLine(err error) string {
 // constants reports what an expression compares account or direction with
 // although they are never that.
 func (v *validator) constants(path, when string) {
+	var wrong []string
 	for _, c := range comparisons(when) {
-		switch c.field {
-		case "account":
-			if _, known := v.c.JustCall[c.value]; !known {
-				v.fail(path, "%s is not an account under justcall%s",
-					v.c.doc.show(path, c.value), nearest(c.value, sortedKeys(v.c.JustCall)))
-			}
-		case "direction":
-			if !slices.Contains(directions, c.value) {
-				v.fail(path, "direction is never %s, only %s", v.c.doc.show(path, c.value), strings.Join(directions, " or "))
-			}
+		shown := v.c.doc.show(path, c.value)
+		switch {
+		case c.field == "account" && !slices.Contains(sortedKeys(v.c.JustCall), c.value):
+			wrong = append(wrong, shown+" is not an account under justcall"+nearest(c.value, sortedKeys(v.c.JustCall)))
+		case c.field == "direction" && !slices.Contains(directions, c.value):
+			wrong = append(wrong, "direction is never "+shown+", only "+strings.Join(directions, " or "))
 		}
+	}
+	if len(wrong) > 0 {
+		v.fail(path, "%s", strings.Join(wrong, "; "))
 	}
 }
 

@@ -12,6 +12,9 @@ const hidden = "***"
 
 // Secret is a credential. However it is printed, logged or marshalled it shows
 // as ***; only Reveal gives the value.
+//
+// There is one thing that no method can prevent: hclog's text format prints a
+// []Secret given to it directly as the strings that they are. Do not log one.
 type Secret string
 
 // Reveal gives the value, for the one place that uses it.

@@ -20,22 +20,28 @@ var (
 )
 
 // validator checks what the types cannot say. It reports at most one problem
-// for a key, so that what could not be read is not called missing as well.
+// for a key, and none for or below a key that could not be read.
 type validator struct {
-	c        *Config
-	problems []Problem
-	reported map[string]bool
+	c          *Config
+	problems   []Problem
+	reported   map[string]bool
+	unreadable map[string]bool
 }
 
 func newValidator(c *Config, problems []Problem) *validator {
-	v := &validator{c: c, problems: problems, reported: map[string]bool{}}
+	v := &validator{c: c, problems: problems, reported: map[string]bool{}, unreadable: map[string]bool{}}
 	for _, p := range problems {
-		v.reported[p.Key] = true
+		v.unreadable[p.Key] = true
 	}
 	return v
 }
 
 func (v *validator) fail(path, format string, args ...any) {
+	for above := path; above != ""; above = parentPath(above) {
+		if v.unreadable[above] {
+			return
+		}
+	}
 	if !v.reported[path] {
 		v.reported[path] = true
 		v.problems = append(v.problems, v.c.doc.problem(path, format, args...))
@@ -50,7 +56,7 @@ func (v *validator) config() {
 	v.redis()
 	v.address("server.listen", v.c.Server.Listen)
 	v.address("server.admin", v.c.Server.Admin)
-	if v.c.Server.Listen == v.c.Server.Admin {
+	if v.c.Server.Listen == v.c.Server.Admin && !strings.HasSuffix(v.c.Server.Admin, ":0") {
 		v.fail("server.admin", "must differ from server.listen, since it is not for the world")
 	}
 	oneOf(v, "log.level", v.c.Log.Level, "trace", "debug", "info", "warn", "error")
@@ -90,10 +96,11 @@ func (v *validator) temporal() {
 	}
 }
 
-// address checks host:port, where the host may be empty.
+// address checks host:port, where the host may be empty, and port 0 takes any
+// that is free.
 func (v *validator) address(path, value string) {
 	_, port, err := net.SplitHostPort(value)
-	if n, numeric := strconv.ParseUint(port, 10, 16); err != nil || numeric != nil || n == 0 && path == "temporal.address" {
+	if _, numeric := strconv.ParseUint(port, 10, 16); err != nil || numeric != nil {
 		v.fail(path, "%s must be host:port, such as localhost:7233 or :8080", v.c.doc.show(path, value))
 	}
 }
