@@ -39,9 +39,6 @@ func (c *Config) Warnings() []string {
 	if host, _, err := net.SplitHostPort(c.Server.Admin); err == nil && !loopback(host) {
 		w.warn("server.admin", "is reachable from other machines; it has no login of its own")
 	}
-	if c.Temporal.APIKey != "" && c.Temporal.TLS == nil {
-		w.warn("temporal.api_key", "is sent without temporal.tls; write tls: {} for a server with a public certificate")
-	}
 	for _, name := range sortedKeys(c.JustCall) {
 		c.warnAccount(w, name, c.JustCall[name])
 	}

@@ -32,20 +32,19 @@ justcall:
 func TestWarnings(t *testing.T) {
 	t.Parallel()
 	tests := map[string]struct{ text, want string }{
-		"no key":               {"", ": privacy.keys: is not set"},
-		"admin for all":        {"server: { admin: ':9090' }", ":1: server.admin: is reachable"},
-		"API key in the clear": {"temporal: { api_key: abc }", ":1: temporal.api_key: is sent without"},
-		"useless insecure":     {"justcall: { main: { insecure: true, webhook: { token: abc } } }", ":1: justcall.main.insecure: has no effect"},
-		"insecure":             {"justcall: { main: { insecure: true } }", ":1: justcall.main.insecure: anyone"},
-		"short token":          {"justcall: { main: { webhook: { token: abc } } }", ":1: justcall.main.webhook.token: is shorter"},
-		"local URL":            {"justcall: { main: { webhook: { public_url: 'https://localhost/webhooks/justcall/main' } } }", "public_url: names this machine"},
-		"API over http":        {"justcall: { main: { api: { base_url: 'http://api.example.com' } } }", "base_url: sends the API key"},
-		"unserved account":     {"justcall: { a: {}, b: {} }\nconnectors: { c: { type: t, accounts: [a] } }", ":1: justcall.b: no connector lists"},
-		"unreached":            {crms + "routes: [ { when: 'true', to: [zoho, close] } ]", ":5: connectors.hubspot: no route leads here"},
-		"never":                {crms + "routes: [ { when: 'false', to: [zoho] } ]", ":7: routes[0].when: matches no text"},
-		"line without +":       {crms + `routes: [ { when: 'line == "15125550100"', to: [zoho] } ]`, ":7: routes[0].when: a line is never"},
-		"line with spaces":     {crms + `routes: [ { when: 'line in ["+1 512 555 0100"]', to: [zoho] } ]`, ":7: routes[0].when: a line is never"},
-		"wrong account":        {crms + `routes: [ { when: 'account == "second"', to: [zoho] } ]`, ":7: routes[0].when: matches no text, since"},
+		"no key":           {"", ": privacy.keys: is not set"},
+		"admin for all":    {"server: { admin: ':9090' }", ":1: server.admin: is reachable"},
+		"useless insecure": {"justcall: { main: { insecure: true, webhook: { token: abc } } }", ":1: justcall.main.insecure: has no effect"},
+		"insecure":         {"justcall: { main: { insecure: true } }", ":1: justcall.main.insecure: anyone"},
+		"short token":      {"justcall: { main: { webhook: { token: abc } } }", ":1: justcall.main.webhook.token: is shorter"},
+		"local URL":        {"justcall: { main: { webhook: { public_url: 'https://localhost/webhooks/justcall/main' } } }", "public_url: names this machine"},
+		"API over http":    {"justcall: { main: { api: { base_url: 'http://api.example.com' } } }", "base_url: sends the API key"},
+		"unserved account": {"justcall: { a: {}, b: {} }\nconnectors: { c: { type: t, accounts: [a] } }", ":1: justcall.b: no connector lists"},
+		"unreached":        {crms + "routes: [ { when: 'true', to: [zoho, close] } ]", ":5: connectors.hubspot: no route leads here"},
+		"never":            {crms + "routes: [ { when: 'false', to: [zoho] } ]", ":7: routes[0].when: matches no text"},
+		"line without +":   {crms + `routes: [ { when: 'line == "15125550100"', to: [zoho] } ]`, ":7: routes[0].when: a line is never"},
+		"line with spaces": {crms + `routes: [ { when: 'line in ["+1 512 555 0100"]', to: [zoho] } ]`, ":7: routes[0].when: a line is never"},
+		"wrong account":    {crms + `routes: [ { when: 'account == "second"', to: [zoho] } ]`, ":7: routes[0].when: matches no text, since"},
 	}
 	for name, tt := range tests {
 		t.Run(name, func(t *testing.T) {

@@ -68,8 +68,8 @@ type Config struct {
 type Temporal struct {
 	Address   string `yaml:"address"`
 	Namespace string `yaml:"namespace"`
-	// TLS is nil for a plain connection; its zero value uses the system's
-	// certificate authorities.
+	// TLS is nil for a plain connection, or with an API key, which always makes
+	// a TLS one; its zero value uses the system's certificate authorities.
 	TLS    *TLS   `yaml:"tls"`
 	APIKey Secret `yaml:"api_key"`
 }
