@@ -148,10 +148,10 @@ func TestMistakesAreReportedAllAtOnce(t *testing.T) {
 
 func TestAProblemIsFoundInTheError(t *testing.T) {
 	t.Parallel()
-	_, err := config.Parse("crmsync.yaml", []byte("\nnmae: x"), world())
+	_, err := config.Parse("crmsync.yaml", []byte("\nnane: x"), world())
 	p, ok := errors.AsType[config.Problem](err)
 	require.True(t, ok)
-	require.Equal(t, config.Problem{File: "crmsync.yaml", Line: 2, Key: "nmae", Text: "unknown key; did you mean name?"}, p)
+	require.Equal(t, config.Problem{File: "crmsync.yaml", Line: 2, Key: "nane", Text: "unknown key; did you mean name?"}, p)
 }
 
 func TestLoadReadsAFile(t *testing.T) {

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"errors"
 	"fmt"
+	"maps"
 	"reflect"
 	"slices"
 	"strings"
@@ -111,7 +112,7 @@ func (d *decoder) mapping(path string, n *yaml.Node, v reflect.Value) {
 			element.Set(reflect.New(element.Type().Elem()))
 			target = element.Elem()
 		}
-		if withDefaults, ok := target.Addr().Interface().(defaulter); ok {
+		if withDefaults, ok := reflect.TypeAssert[defaulter](target.Addr()); ok {
 			withDefaults.setDefaults(key.Value)
 		}
 		d.value(joinPath(path, key.Value), value, target)
@@ -125,7 +126,7 @@ func (d *decoder) structure(path string, n *yaml.Node, v reflect.Value) {
 		return
 	}
 	fields := fieldsOf(v)
-	kept, keeps := v.Addr().Interface().(keeper)
+	kept, keeps := reflect.TypeAssert[keeper](v.Addr())
 	rest := &yaml.Node{Kind: yaml.MappingNode, Line: n.Line}
 	for key, value := range pairs(n) {
 		field, known := fields[key.Value]
@@ -199,9 +200,7 @@ func fieldsOf(v reflect.Value) map[string]reflect.Value {
 		switch {
 		case key == "-":
 		case options == "inline" && field.Type.Kind() == reflect.Struct:
-			for k, f := range fieldsOf(v.Field(i)) {
-				fields[k] = f
-			}
+			maps.Copy(fields, fieldsOf(v.Field(i)))
 		case key == "":
 			fields[strings.ToLower(field.Name)] = v.Field(i)
 		default:

@@ -36,7 +36,7 @@ func (d *decoder) leaf(path string, n *yaml.Node, v reflect.Value) {
 func (d *decoder) basic(path, text string, v reflect.Value) {
 	switch v.Kind() {
 	case reflect.String:
-		_, secret := v.Interface().(interface{ Reveal() string })
+		_, secret := reflect.TypeAssert[interface{ Reveal() string }](v)
 		d.must(path, text != "" || !secret, "is empty")
 		v.SetString(text)
 	case reflect.Bool:
