@@ -1,0 +1,29 @@
+package ledger
+
+import "time"
+
+// All keys of the ledger. They are persisted: append-only. Each is used alone,
+// never two in one command, so that they need no hash tags in a cluster.
+//
+//	{name}:{namespace id}:seen:{event key}
+//	{name}:{namespace id}:contact:{connector}:{keyed hash of the number}
+//	{name}:{namespace id}:record:{connector}:{message key}
+//	{name}:{namespace id}:intent:{connector}:{message key}
+
+// How long memories last. A contact's is short, since people merge and delete
+// contacts; it is not renewed by use.
+const (
+	seenTTL    = 30 * 24 * time.Hour
+	contactTTL = 24 * time.Hour
+	recordTTL  = 30 * 24 * time.Hour
+	intentTTL  = 30 * 24 * time.Hour
+)
+
+func prefix(name, namespaceID string) string { return name + ":" + namespaceID + ":" }
+
+func seenKey(eventKey string) string { return "seen:" + eventKey }
+func contactKey(connector, numberHash string) string {
+	return "contact:" + connector + ":" + numberHash
+}
+func recordKey(connector, messageKey string) string { return "record:" + connector + ":" + messageKey }
+func intentKey(connector, messageKey string) string { return "intent:" + connector + ":" + messageKey }
