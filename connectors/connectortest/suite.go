@@ -35,6 +35,7 @@ import (
 	"fmt"
 	"net/http"
 	"testing"
+	"time"
 
 	"crmsync/connectors"
 )
@@ -81,6 +82,8 @@ type Refusal struct {
 	Name   string
 	Answer Answer
 	Want   connectors.Kind
+	// RetryAfter is what the connector must make of it; 0 for none.
+	RetryAfter time.Duration
 }
 
 // Answer is an answer in the vendor's words.

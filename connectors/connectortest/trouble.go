@@ -62,7 +62,9 @@ func troubles(h Harness) []trouble {
 		{name: "200 without an end", kinds: unclear, doubt: ambiguous, first: true, fits: big, make: func() trip { return endless(new(atomic.Int64)) }},
 	}
 	for _, r := range h.Refusals {
-		list = append(list, refusal(r.Name, r.Want, either, r.Answer))
+		own := refusal(r.Name, r.Want, either, r.Answer)
+		own.retryAfter = r.RetryAfter
+		list = append(list, own)
 	}
 	return list
 }

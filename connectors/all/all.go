@@ -1,0 +1,15 @@
+// Package all lists the connectors that crmsync comes with. A build of one's
+// own appends its definitions to these.
+package all
+
+import (
+	"crmsync/connectors"
+	"crmsync/connectors/sandbox"
+)
+
+// Connectors answers the definition of every connector, ordered by name.
+func Connectors() []connectors.Definition {
+	return []connectors.Definition{
+		sandbox.Definition(),
+	}
+}
