@@ -2,6 +2,7 @@ package sms
 
 import (
 	"errors"
+	"regexp"
 	"strings"
 
 	"github.com/nyaruka/phonenumbers"
@@ -17,50 +18,107 @@ type Phone string
 // 11 characters; some aggregators pass longer names on.
 const MaxSenderLength = 32
 
-// maxShortCode is the number of digits up to which a number that is not
-// possible in its region counts as a short code.
-const maxShortCode = 8
+// A number of up to surelyShort digits is a short code unless a mobile phone
+// can have it: nobody texts from a landline without its area code. One of up to
+// maxShortCode digits is a short code if no numbering plan knows it.
+const (
+	surelyShort  = 6
+	maxShortCode = 8
+	minShortCode = 3
+)
 
 // ErrNoNumber is returned for an empty number.
 var ErrNoNumber = errors.New("number is empty")
 
+var errGarbage = errors.New("number is neither a phone number nor a short code")
+
+var (
+	// scheme is what some products put before a number.
+	scheme = regexp.MustCompile(`(?i)^(tel|sms|whatsapp):`)
+	// extension is what people put behind one: " x5", ";ext=5", " ext. 5", "#5".
+	// A text cannot be sent to an extension.
+	extension = regexp.MustCompile(`(?i)[\s,;]*(extension|extn|ext|x|#)[.:=\s]*[0-9]{1,7}$`)
+)
+
 // ParsePhone brings a number into canonical form. The region (ISO 3166-1
 // alpha-2, such as US) is used for national numbers; one without + is read as
-// national first, then as international. Its errors never repeat the number.
+// national first, then as international. Extensions are dropped. A canonical
+// form parses to itself, in the same region. Its errors never repeat the number.
 func ParsePhone(raw, region string) (Phone, error) {
-	raw = strings.TrimSpace(raw)
+	raw = undecorated(strings.TrimSpace(raw))
 	if raw == "" {
 		return "", ErrNoNumber
 	}
 	if strings.ContainsFunc(raw, isLetter) {
 		return parseSender(raw)
 	}
-	for _, candidate := range []string{raw, "+" + strings.TrimLeft(raw, "+")} {
+	digits := onlyDigits(raw)
+	if len(digits) <= surelyShort {
+		return parseShort(raw, digits, region)
+	}
+	for _, candidate := range candidates(raw, digits) {
 		n, err := phonenumbers.Parse(candidate, region)
 		if err == nil && phonenumbers.IsValidNumber(n) {
 			return Phone(phonenumbers.Format(n, phonenumbers.E164)), nil
 		}
 	}
-	return parseLoose(raw, region)
+	return parseLoose(raw, digits, region)
 }
 
-// parseLoose keeps what no numbering plan confirms: short codes, and numbers
-// that are possible though not (yet) assigned, such as 555 test numbers.
-func parseLoose(raw, region string) (Phone, error) {
-	digits := onlyDigits(raw)
-	if !strings.HasPrefix(raw, "+") && len(digits) >= 3 && len(digits) <= maxShortCode {
+// undecorated drops what stands before and behind a phone number. A sender's
+// name keeps it: "MAX5" is no extension.
+func undecorated(raw string) string {
+	raw = scheme.ReplaceAllString(raw, "")
+	if number := extension.ReplaceAllString(raw, ""); !strings.ContainsFunc(number, isLetter) && len(onlyDigits(number)) > surelyShort {
+		raw = number
+	}
+	return strings.TrimSpace(raw)
+}
+
+// candidates are the readings of a number in the order in which they are tried.
+func candidates(raw, digits string) []string {
+	all := []string{raw, "+" + strings.TrimLeft(raw, "+")}
+	if strings.HasPrefix(digits, "00") {
+		all = append(all, "+"+digits[2:])
+	}
+	return all
+}
+
+func parseShort(raw, digits, region string) (Phone, error) {
+	n, err := phonenumbers.Parse(raw, region)
+	if err == nil && phonenumbers.IsValidNumber(n) && canText(n) {
+		return Phone(phonenumbers.Format(n, phonenumbers.E164)), nil
+	}
+	if len(digits) < minShortCode {
+		return "", errGarbage
+	}
+	return Phone(digits), nil
+}
+
+func canText(n *phonenumbers.PhoneNumber) bool {
+	t := phonenumbers.GetNumberType(n)
+	return t == phonenumbers.MOBILE || t == phonenumbers.FIXED_LINE_OR_MOBILE
+}
+
+// parseLoose keeps what no numbering plan confirms: longer short codes, and
+// numbers that are possible though not (yet) assigned, such as 555 test numbers.
+func parseLoose(raw, digits, region string) (Phone, error) {
+	if !strings.HasPrefix(raw, "+") && len(digits) <= maxShortCode {
 		return Phone(digits), nil
 	}
 	for _, candidate := range []string{raw, "+" + digits} {
 		n, err := phonenumbers.Parse(candidate, region)
-		if err == nil && phonenumbers.IsPossibleNumber(n) {
+		if err == nil && phonenumbers.IsPossibleNumberWithReason(n) == phonenumbers.IS_POSSIBLE {
 			return Phone(phonenumbers.Format(n, phonenumbers.E164)), nil
 		}
 	}
-	return "", errors.New("number is neither a phone number nor a short code")
+	return "", errGarbage
 }
 
 func parseSender(raw string) (Phone, error) {
+	if raw[0] == '+' {
+		return "", errGarbage // "+ACME" would pass for a full number
+	}
 	if len(raw) > MaxSenderLength {
 		return "", errors.New("sender name is too long")
 	}
