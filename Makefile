@@ -1,0 +1,55 @@
+# Everything a contributor runs. `make` shows this list.
+
+LINT := go tool -modfile=tools/go.mod
+NESTED := $(patsubst %/go.mod,%,$(filter-out tools/go.mod,$(wildcard */go.mod examples/*/go.mod)))
+
+.PHONY: help check fmt lint test race short fuzz bench e2e generate tidy build dev clean
+
+help: ## show this list
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
+
+check: fmt lint race ## what a change has to pass before it is sent
+
+fmt: ## format all Go code
+	$(LINT) golangci-lint fmt ./...
+
+lint: ## run the linters and the check for determinism of workflows
+	go vet ./...
+	$(LINT) golangci-lint run ./...
+	$(LINT) workflowcheck ./workflows/...
+	@for dir in $(NESTED); do echo "== $$dir"; \
+		(cd $$dir && go tool -modfile=$(CURDIR)/tools/go.mod golangci-lint run ./...) || exit 1; done
+
+test: ## run all tests
+	go test ./...
+
+race: ## run all tests with the race detector
+	go test -race -timeout 20m ./...
+
+short: ## run the tests that take seconds
+	go test -short ./...
+
+fuzz: ## fuzz every target for FUZZTIME (30s)
+	.ci/fuzz $(or $(FUZZTIME),30s)
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./...
+
+e2e: ## run the tests that drive the whole daemon through faults
+	go test -count=1 -timeout 20m -v ./e2e/...
+
+generate: ## write generated and golden files anew; look at the difference
+	go generate ./...
+	go test ./config ./internal/justcall ./workflows -update
+
+tidy: ## tidy every module
+	@for dir in . tools $(NESTED); do (cd $$dir && go mod tidy) || exit 1; done
+
+build: ## build ./crmsync
+	go build -o crmsync .
+
+dev: ## try it: a Temporal server, Redis, the daemon and a sandbox CRM
+	go run . dev
+
+clean: ## remove what was built
+	rm -rf crmsync devserver/devserver dist
