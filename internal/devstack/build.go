@@ -133,7 +133,8 @@ func lock(ctx context.Context, name string, progress io.Writer) (unlock func(), 
 func goBuild(ctx context.Context, dir, binary string, progress io.Writer) error {
 	draft := fmt.Sprintf("%s.%d.new", binary, os.Getpid())
 	defer os.Remove(draft)
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-ldflags=-s -w", "-o", draft, ".")
+	// No -trimpath: it would compile again what go test in devserver/ has cached.
+	cmd := exec.CommandContext(ctx, "go", "build", "-ldflags=-s -w", "-o", draft, ".")
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	stop := sayEvery(10*time.Second, progress, "building the Temporal dev server, once: ~2–3 min")
