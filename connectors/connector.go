@@ -236,7 +236,8 @@ type Limit struct {
 type Definition struct {
 	Name  string // as in the configuration's type, and the package's name
 	Title string // for people
-	// Example is a configuration that works once its values are filled in.
+	// Example is a configuration that works once its values are filled in: the
+	// lines below an instance's name, type first.
 	Example string
 	// MaxBatch is the largest number of items in a call; 0 means 1.
 	MaxBatch int
@@ -267,6 +268,8 @@ type Config interface {
 // Env is what the daemon gives to an instance.
 type Env struct {
 	// Client is the only way out. It never follows a redirect to another host.
+	// A transport in it that refuses to send (no budget in time, sign-in ended)
+	// returns a *Error, which then is the call's error.
 	Client *http.Client
 	// Grant answers the current OAuth grant; nil where the instance has none.
 	Grant func(ctx context.Context) (Grant, error)

@@ -33,7 +33,7 @@ type bench struct {
 
 // examine runs a case and answers why it failed, "" if it did not.
 func examine(t testing.TB, h Harness, run func(*bench)) string {
-	b := &bench{TB: t, h: h, secrets: []string{confidential}}
+	b := &bench{TB: t, h: h, secrets: []string{confidential, numbers}}
 	done := make(chan struct{})
 	go func() { // FailNow ends its goroutine
 		defer close(done)
@@ -253,8 +253,11 @@ func (s *session) contact(n int) connectors.Ref {
 // confidential stands in every text that the suite sends.
 const confidential = "lorem-ipsum-4711"
 
+// numbers is how every number of the suite starts that belongs to a contact.
+const numbers = "+1512555"
+
 // phone is the n-th number of the suite.
-func phone(n int) sms.Phone { return sms.Phone(fmt.Sprintf("+1512555%04d", 1000+n)) }
+func phone(n int) sms.Phone { return sms.Phone(fmt.Sprintf("%s%04d", numbers, 1000+n)) }
 
 // record is the n-th text of the suite.
 func record(n int, contact connectors.Ref) connectors.Record {

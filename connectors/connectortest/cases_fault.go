@@ -39,12 +39,13 @@ func troubled(b *bench, v verb, t trouble) {
 	for n := 1; n <= positions; n++ {
 		s := b.open()
 		c := v.prepare(s)
+		halfway := n > 1 && v.again && s.class() != connectors.ClassD
 		s.wire.fail(n, t.make())
 		out := c.run()
 		seen := s.wire.heal()
 		require.GreaterOrEqual(s, len(seen), n, "the call made fewer requests than before")
 		s.oneAttempt(seen, n)
-		s.judge(t, c, out, seen[n-1], n == 1)
+		s.judge(t, c, out, hit{seen[n-1].reads, n == 1, halfway})
 		c.settle(out)
 	}
 }
@@ -69,8 +70,16 @@ func (s *session) oneAttempt(seen []request, n int) {
 	}
 }
 
+// hit says which request a trouble met.
+type hit struct {
+	reads bool
+	first bool
+	// halfway: others went well before it, and the call can be repeated.
+	halfway bool
+}
+
 // judge compares the outcomes with what went wrong and what really happened.
-func (s *session) judge(t trouble, c call, out []connectors.Outcome, hit request, first bool) {
+func (s *session) judge(t trouble, c call, out []connectors.Outcome, hit hit) {
 	s.Helper()
 	failed, doubtful := 0, 0
 	for i, o := range out {
@@ -84,7 +93,7 @@ func (s *session) judge(t trouble, c call, out []connectors.Outcome, hit request
 		failed++
 		require.Contains(s, t.kinds, o.Err.Kind, "item %d: kind of %v", i, o.Err)
 		require.Equal(s, t.retryAfter, o.Err.RetryAfter, "item %d: RetryAfter", i)
-		require.True(s, o.Err.Ambiguous || !happened, "item %d happened, and the error is not ambiguous: %v", i, o.Err)
+		require.True(s, o.Err.Ambiguous || !happened || hit.halfway, "item %d happened, and the error is not ambiguous: %v", i, o.Err)
 		if o.Err.Ambiguous {
 			doubtful++
 		}
@@ -95,7 +104,7 @@ func (s *session) judge(t trouble, c call, out []connectors.Outcome, hit request
 		require.Zero(s, doubtful, "a read that is ambiguous")
 	case t.doubt == ambiguous && !hit.reads:
 		require.Positive(s, doubtful, "a write whose end nobody knows must be ambiguous")
-	case t.doubt == undone && first:
+	case t.doubt == undone && hit.first:
 		require.Zero(s, doubtful, "nothing was written, so nothing is ambiguous")
 	}
 }

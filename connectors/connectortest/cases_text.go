@@ -22,7 +22,7 @@ func textCases(h Harness) []testCase {
 		{"put/keys that look alike", nil, putAlike},
 		{"put/leaves edits alone", nil, putLeavesEdits},
 		{"put/leaves the status alone", canStatus, putLeavesStatus},
-		{"put/deleted contact", nil, putDeletedContact},
+		{"put/deleted contact", canFind, putDeletedContact},
 		{"put/nothing", nil, putNothing},
 		{"put/at the same time", nil, putConcurrently},
 		{"status/in order", canStatus, statusInOrder},

@@ -107,7 +107,7 @@ func (c *CRM) serve(w http.ResponseWriter, r *http.Request, op string, writes bo
 	wait(r, c.latency())
 	f, retryAfter := c.decide(r, writes)
 	switch f {
-	case down, unauthorized, limited, page:
+	case down, unauthorized, limited, cut, page:
 		refuse(w, f, retryAfter)
 		return
 	case late:

@@ -35,6 +35,7 @@ func TestFaultsThatRefuse(t *testing.T) {
 		{func(f *Faults) { f.Limited, f.RetryAfter = true, 1500*time.Millisecond }, connectors.RateLimited, 2 * time.Second},
 		{func(f *Faults) { f.LimitEvery = 1 }, connectors.RateLimited, 0},
 		{func(f *Faults) { f.Unauthorized = true }, connectors.Auth, 0},
+		{func(f *Faults) { f.CutEvery = 1 }, connectors.Unavailable, 0},
 		{func(f *Faults) { f.PageEvery = 1 }, connectors.Unavailable, 0},
 		{func(f *Faults) { f.Poison = []string{"msg_1"} }, connectors.Invalid, 0},
 	} {
@@ -49,7 +50,7 @@ func TestFaultsThatRefuse(t *testing.T) {
 	crm.SetFaults(func(f *Faults) { f.UnauthorizedOnce = true })
 	require.Equal(t, connectors.Auth, c.PutMessages(t.Context(), []connectors.Record{r})[0].Err.Kind)
 	require.Equal(t, connectors.Written, c.PutMessages(t.Context(), []connectors.Record{r})[0].State)
-	require.Equal(t, 9, crm.Requests()["put"])
+	require.Equal(t, 10, crm.Requests()["put"])
 }
 
 func TestLostAnswerDoublesOnlyInClassD(t *testing.T) {

@@ -24,6 +24,9 @@ type Faults struct {
 	RetryAfter time.Duration
 	// LimitEvery answers 429 to about one request in so many.
 	LimitEvery int
+	// CutEvery closes the connection of about one request in so many, which has
+	// no effect.
+	CutEvery int
 	// PageEvery answers an HTML page with status 200 to about one in so many,
 	// and does nothing.
 	PageEvery int
@@ -60,6 +63,7 @@ const (
 	down
 	unauthorized
 	limited
+	cut
 	page
 	late
 	lose
@@ -80,6 +84,8 @@ func (c *CRM) decide(r *http.Request, writes bool) (fate, time.Duration) {
 		return unauthorized, 0
 	case f.Limited || c.oneIn(f.LimitEvery):
 		return limited, f.RetryAfter
+	case c.oneIn(f.CutEvery):
+		return cut, 0
 	case c.oneIn(f.PageEvery):
 		return page, 0
 	case writes && c.oneIn(f.LateEvery):
@@ -110,6 +116,8 @@ func refuse(w http.ResponseWriter, f fate, retryAfter time.Duration) {
 			w.Header().Set("Retry-After", strconv.Itoa(int(math.Ceil(retryAfter.Seconds()))))
 		}
 		http.Error(w, `{"error":"too many requests"}`, http.StatusTooManyRequests)
+	case cut:
+		panic(http.ErrAbortHandler) // closes the connection and logs nothing
 	case page:
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
 		_, _ = fmt.Fprint(w, "<!doctype html><title>Maintenance</title>")

@@ -50,7 +50,8 @@ type Harness struct {
 	// vendor's markup makes it differ; nil means unchanged. More may stand
 	// around it.
 	Stored func(plain string) string
-	// Reads tells the requests that change nothing; nil means GET and HEAD.
+	// Reads tells the requests that change nothing, and may read the body for
+	// that; nil means GET and HEAD.
 	Reads func(*http.Request) bool
 	// Refusals are answers in the vendor's own words, each tried on every verb.
 	Refusals []Refusal

@@ -15,6 +15,9 @@ type verb struct {
 	told bool
 	// items: each item has a verdict of its own.
 	items bool
+	// again: repeating the call is harmless, save for put in class D. Then one
+	// that failed halfway may fail for certain, else it must be ambiguous.
+	again bool
 	// prepare brings the fake to where the call makes sense and answers it.
 	prepare func(*session) call
 }
@@ -32,13 +35,13 @@ type call struct {
 
 func verbs() []verb {
 	return []verb{
-		{"check", nil, false, false, prepareCheck},
-		{"put", nil, true, true, preparePut},
-		{"find contacts", canFind, true, false, prepareFind},
-		{"create contact", canCreate, true, false, prepareCreate},
-		{"status", canStatus, false, true, prepareStatus},
-		{"consent", canConsent, false, true, prepareConsent},
-		{"find messages", canReadBack, true, false, prepareFindMessages},
+		{"check", nil, false, false, true, prepareCheck},
+		{"put", nil, true, true, true, preparePut},
+		{"find contacts", canFind, true, false, true, prepareFind},
+		{"create contact", canCreate, true, false, false, prepareCreate},
+		{"status", canStatus, false, true, true, prepareStatus},
+		{"consent", canConsent, false, true, true, prepareConsent},
+		{"find messages", canReadBack, true, false, true, prepareFindMessages},
 	}
 }
 

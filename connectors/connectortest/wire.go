@@ -74,13 +74,11 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	seen := request{reads: w.reads(r)}
-	seen.fingerprint = sha256.Sum256([]byte(r.Method + " " + r.URL.String() + "\n" + string(body)))
-	r = r.Clone(r.Context())
-	r.Body = io.NopCloser(bytes.NewReader(body))
-	if len(body) == 0 {
-		r.Body = http.NoBody
+	seen := request{
+		reads:       w.reads(refilled(r, body)),
+		fingerprint: sha256.Sum256([]byte(r.Method + " " + r.URL.String() + "\n" + string(body))),
 	}
+	r = refilled(r, body)
 	w.mu.Lock()
 	w.requests = append(w.requests, seen)
 	hit, trouble := len(w.requests) == w.position, w.trouble
@@ -89,6 +87,16 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		return trouble(w.next, r)
 	}
 	return w.next.RoundTrip(r)
+}
+
+// refilled answers a copy of r whose body can be read from the start.
+func refilled(r *http.Request, body []byte) *http.Request {
+	r = r.Clone(r.Context())
+	r.Body = http.NoBody
+	if len(body) > 0 {
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	return r
 }
 
 func drained(r *http.Request) ([]byte, error) {
