@@ -45,7 +45,7 @@ func TestParsePhone(t *testing.T) {
 		{"short code with +", "+72345", "US", "72345"},
 		{"emergency number", "911", "US", "911"},
 		{"short code of eight digits", "12345678", "US", "12345678"},
-		{"no landline texts without its area code", "72345", "DE", "72345"},
+		{"no landline texts without its area code", "345678", "DE", "345678"},
 		{"but a mobile phone of six digits does", "211234", "FO", "+298211234"},
 		{"too short", "12", "US", ""},
 

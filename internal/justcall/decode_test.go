@@ -138,6 +138,7 @@ func TestLooseTypes(t *testing.T) {
 		{"no line: the other party is it", c, []string{"data.justcall_number", ""}, line, "+15125550100"},
 		{"a wrong direction yields to the line", "classic_sent", []string{"data.direction", `"inbound"`}, contact, "+15125551234"},
 		{"a status that swaps from and to", "classic_delivered", []string{"data.from", `"+15125551234"`, "data.to", `"+15125550100"`}, contact, "+15125551234"},
+		{"a STOP reported on our answer", "classic_optout", []string{"data.from", `"+15125550100"`, "data.to", `"+15125551234"`}, contact, "+15125551234"},
 		{"sent_received by direction, upper case", "v21_sent_received_out", []string{"data.direction", `"OUTGOING"`}, kind, "sms.sent"},
 		{"sent_received, inbound", "v21_sent_received_out", []string{"data.direction", `"Inbound"`}, kind, "sms.received"},
 		{"status failed", "v21_status_delivered", []string{"data.delivery_status", `"Failed"`}, kind, "sms.failed"},

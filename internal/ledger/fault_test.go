@@ -234,6 +234,21 @@ func TestManyCallersOfADeadRedis(t *testing.T) {
 	require.Len(t, f.logLines(), 1)
 }
 
+// A Redis that comes back slowly is not met by everybody at once.
+func TestOneTrialAtATime(t *testing.T) {
+	t.Parallel()
+	f := newFixture(t, time.Second)
+	f.proxy.mute.Store(true)
+	require.False(t, f.Seen(t.Context(), eventKey))
+	f.clock.move(ledger.Pause)
+	var all sync.WaitGroup
+	for range 50 {
+		all.Go(func() { f.Seen(t.Context(), eventKey) })
+	}
+	all.Wait()
+	require.Equal(t, 49, f.ops.skipped["seen"])
+}
+
 func TestErrorsHoldNoSecret(t *testing.T) {
 	t.Parallel()
 	m := miniredis.RunT(t)

@@ -2,6 +2,7 @@ package ledger_test
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"testing"
 	"time"
@@ -29,19 +30,23 @@ const patient = 5 * time.Second
 
 // counter keeps what OnOp was told.
 type counter struct {
-	mu   sync.Mutex
-	last map[string]error
-	n    map[string]int
+	mu      sync.Mutex
+	last    map[string]error
+	n       map[string]int
+	skipped map[string]int
 }
 
 func (c *counter) onOp(op string, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.last == nil {
-		c.last, c.n = map[string]error{}, map[string]int{}
+		c.last, c.n, c.skipped = map[string]error{}, map[string]int{}, map[string]int{}
 	}
 	c.last[op] = err
 	c.n[op]++
+	if errors.Is(err, ledger.ErrSkipped) {
+		c.skipped[op]++
+	}
 }
 
 func (c *counter) lastOf(op string) error {
