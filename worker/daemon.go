@@ -29,6 +29,8 @@ const (
 	// that a supervisor grants.
 	drainTimeout = 4 * time.Second
 	stopTimeout  = 24 * time.Second
+	// writeTimeout cuts a client off that does not read its answer.
+	writeTimeout = 30 * time.Second
 	// redisGrace is how long a start waits for Redis before it goes on without.
 	redisGrace = 10 * time.Second
 )
@@ -42,8 +44,9 @@ type daemon struct {
 	acts     *activities.Activities
 	door     *ingress.Door
 
-	started atomic.Bool // workers poll
-	fatal   chan error  // a worker that cannot go on
+	started atomic.Bool   // workers poll
+	up      chan struct{} // closed once they do
+	fatal   chan error    // a worker that cannot go on
 }
 
 // newDaemon wires everything together, without any I/O.
@@ -63,7 +66,7 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	hasher := sms.NewHasher(c.Privacy.HashKey())
-	d := &daemon{config: c, log: log, temporal: temporal, ledger: memory, fatal: make(chan error, 1)}
+	d := &daemon{config: c, log: log, temporal: temporal, ledger: memory, up: make(chan struct{}), fatal: make(chan error, 1)}
 	d.door = ingress.NewDoor(ingress.Door{
 		Config: c, Temporal: temporal, Ledger: memory, Hasher: hasher,
 		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"),
@@ -79,11 +82,11 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 func (d *daemon) run(ctx context.Context) error {
 	defer d.temporal.Close()
 	defer func() { _ = d.ledger.Close() }()
-	public, err := listen(d.config.Server.Listen, d.publicHandler())
+	public, err := listen(d.config.Server.Listen, d.publicHandler(), writeTimeout)
 	if err != nil {
 		return fmt.Errorf("server.listen: %w", err)
 	}
-	admin, err := listen(d.config.Server.Admin, d.adminHandler())
+	admin, err := listen(d.config.Server.Admin, d.adminHandler(), writeTimeout)
 	if err != nil {
 		_ = public.Close()
 		return fmt.Errorf("server.admin: %w", err)
@@ -124,6 +127,7 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 		}
 	}
 	d.started.Store(true)
+	close(d.up)
 	d.log.Info("ready", "connectors", len(d.acts.Instances), "accounts", len(d.config.JustCall))
 	return func() { stopAll(workers) }, nil
 }
@@ -180,9 +184,9 @@ func (d *daemon) ready(ctx context.Context) error {
 	return nil
 }
 
-// listen serves until the server is shut down. A client that is slow to send or
-// to read is cut off.
-func listen(address string, handler http.Handler) (*http.Server, error) {
+// listen serves until the server is shut down. A client that is slow to send is
+// cut off.
+func listen(address string, handler http.Handler, writeTimeout time.Duration) (*http.Server, error) {
 	listener, err := net.Listen("tcp", address)
 	if err != nil {
 		return nil, err
@@ -191,7 +195,7 @@ func listen(address string, handler http.Handler) (*http.Server, error) {
 		Handler:           handler,
 		ReadHeaderTimeout: 5 * time.Second,
 		ReadTimeout:       15 * time.Second,
-		WriteTimeout:      30 * time.Second,
+		WriteTimeout:      writeTimeout,
 		IdleTimeout:       2 * time.Minute,
 		MaxHeaderBytes:    32 << 10,
 	}

@@ -28,6 +28,7 @@ type contact struct {
 	asks    workflow.ReceiveChannel
 	links   workflow.ReceiveChannel
 	settled time.Duration // Settle + SearchLag of the connector
+	unsent  int           // answers on their way
 }
 
 // EnsureContact decides which contact a number belongs to at one connector, and
@@ -48,7 +49,7 @@ func EnsureContact(ctx workflow.Context, in activities.ContactInput) error {
 		switch {
 		case c.asks.ReceiveAsync(&ask):
 			c.reply(ctx, ask)
-		case workflow.GetInfo(ctx).GetContinueAsNewSuggested():
+		case c.unsent == 0 && workflow.GetInfo(ctx).GetContinueAsNewSuggested():
 			in.Memory, in.Linked = c.memory, c.linked
 			return workflow.NewContinueAsNewError(ctx, EnsureContact, in)
 		default:
@@ -66,7 +67,8 @@ func (c *contact) wait(ctx workflow.Context) (bool, error) {
 		return true, workflow.Await(ctx, something)
 	}
 	if c.memory == nil {
-		return something(), nil
+		err := workflow.Await(ctx, func() bool { return something() || c.unsent == 0 })
+		return something(), err
 	}
 	return workflow.AwaitWithTimeout(ctx, c.keep, something)
 }
@@ -79,7 +81,9 @@ func (c *contact) takeLinks(ctx workflow.Context) {
 	}
 }
 
-// reply answers one ask. Somebody who no longer waits needs no answer.
+// reply answers one ask, and does not wait until the answer has arrived: many
+// texts of one number may ask at once. Somebody who no longer waits needs no
+// answer.
 func (c *contact) reply(ctx workflow.Context, ask activities.Ask) {
 	answer := activities.Answer{Connector: ask.Connector}
 	match, err := c.decide(ctx, ask)
@@ -89,10 +93,14 @@ func (c *contact) reply(ctx workflow.Context, ask activities.Ask) {
 	} else {
 		answer.Match = match
 	}
-	err = workflow.SignalExternalWorkflow(ctx, ask.Workflow, "", activities.SignalAnswer, answer).Get(ctx, nil)
-	if err != nil {
-		workflow.GetLogger(ctx).Info("nobody waits for the contact any more", "workflow", ask.Workflow)
-	}
+	sent := workflow.SignalExternalWorkflow(ctx, ask.Workflow, "", activities.SignalAnswer, answer)
+	c.unsent++
+	workflow.Go(ctx, func(ctx workflow.Context) {
+		defer func() { c.unsent-- }()
+		if err := sent.Get(ctx, nil); err != nil {
+			workflow.GetLogger(ctx).Info("nobody waits for the contact any more", "event", ask.Workflow)
+		}
+	})
 }
 
 func (c *contact) decide(ctx workflow.Context, ask activities.Ask) (activities.Match, error) {

@@ -34,6 +34,12 @@ func available(address string) error {
 	return l.Close()
 }
 
+// ChooseAddress is the preferred address or, when it is taken, a free one, which
+// progress then hears of.
+func ChooseAddress(what, preferred string, progress io.Writer) (string, error) {
+	return choose(what, preferred, false, progress)
+}
+
 // choose gives the preferred address or, when it is taken and need not be
 // that one, a free one, and says so. No preference: a free one.
 func choose(what, preferred string, fixed bool, progress io.Writer) (string, error) {
