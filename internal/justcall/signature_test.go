@@ -99,9 +99,11 @@ func or(s, fallback string) string {
 func set(name, value string) func(http.Header) { return func(h http.Header) { h.Set(name, value) } }
 func dropAll(h http.Header)                    { clear(h) }
 func upperSignature(h http.Header)             { h.Set(justcall.HeaderSignature, strings.ToUpper(vendorSignature)) }
+
 func signEmpty(h http.Header) {
 	h.Set(justcall.HeaderSignature, justcall.Sign("", vendorURL, vendorType, vendorStamp))
 }
+
 func signOddStamp(h http.Header) {
 	h.Set(justcall.HeaderTimestamp, "yesterday")
 	h.Set(justcall.HeaderSignature, justcall.Sign(vendorSecret, vendorURL, vendorType, "yesterday"))

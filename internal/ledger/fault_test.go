@@ -81,10 +81,11 @@ func (c *clock) Now() time.Time {
 	return c.now
 }
 
-func (c *clock) move(d time.Duration) {
+// pass moves the clock to the end of the pause after a failure.
+func (c *clock) pass() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.now = c.now.Add(d)
+	c.now = c.now.Add(ledger.Pause)
 }
 
 type fixture struct {
@@ -122,7 +123,7 @@ func TestHangingRedisIsSkipped(t *testing.T) {
 
 	require.False(t, f.Seen(ctx, eventKey))
 	require.False(t, f.State().Up)
-	require.Equal(t, f.clock.Now(), f.State().Since.Add(0))
+	require.Equal(t, f.clock.Now(), f.State().Since)
 
 	start := time.Now()
 	for range 1000 {
@@ -134,7 +135,7 @@ func TestHangingRedisIsSkipped(t *testing.T) {
 	require.ErrorIs(t, f.ops.lastOf("seen"), ledger.ErrSkipped)
 	require.Empty(t, f.mini.Keys())
 
-	f.clock.move(ledger.Pause)
+	f.clock.pass()
 	require.False(t, f.Seen(ctx, eventKey))
 	require.NotErrorIs(t, f.ops.lastOf("seen"), ledger.ErrSkipped, "one trial after the pause")
 	require.False(t, f.Seen(ctx, eventKey))
@@ -155,7 +156,7 @@ func TestRedisComesBack(t *testing.T) {
 
 	f.mini.SetError("")
 	require.False(t, f.WinIntent(ctx, "hubspot", messageKey), "still within the pause")
-	f.clock.move(ledger.Pause)
+	f.clock.pass()
 	require.True(t, f.WinIntent(ctx, "hubspot", messageKey), "the trial that succeeds counts")
 	require.True(t, f.State().Up)
 	require.Equal(t, f.clock.Now(), f.State().Since)
@@ -176,12 +177,12 @@ func TestFullRedisDoesNotFlap(t *testing.T) {
 	f.MarkSeen(ctx, eventKey)
 	f.mini.SetError("")
 	for range 3 {
-		f.clock.move(ledger.Pause)
+		f.clock.pass()
 		require.False(t, f.Seen(ctx, eventKey))
 		require.NoError(t, f.ops.lastOf("seen"))
 		require.False(t, f.State().Up)
 	}
-	f.clock.move(ledger.Pause)
+	f.clock.pass()
 	f.MarkSeen(ctx, eventKey)
 	require.True(t, f.State().Up)
 	require.Len(t, f.logLines(), 2)
@@ -199,7 +200,7 @@ func TestIntentWhoseAnswerIsLostIsNotWon(t *testing.T) {
 	require.Eventually(t, func() bool { return f.mini.Exists("crmsync:ns1:intent:hubspot:" + messageKey) }, patient, time.Millisecond)
 
 	f.proxy.mute.Store(false)
-	f.clock.move(ledger.Pause)
+	f.clock.pass()
 	require.False(t, f.WinIntent(ctx, "hubspot", messageKey))
 	require.NoError(t, f.ops.lastOf("win_intent"), "this time Redis did answer")
 	require.True(t, f.State().Up)
@@ -240,7 +241,7 @@ func TestOneTrialAtATime(t *testing.T) {
 	f := newFixture(t, time.Second)
 	f.proxy.mute.Store(true)
 	require.False(t, f.Seen(t.Context(), eventKey))
-	f.clock.move(ledger.Pause)
+	f.clock.pass()
 	var all sync.WaitGroup
 	for range 50 {
 		all.Go(func() { f.Seen(t.Context(), eventKey) })

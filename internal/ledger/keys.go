@@ -25,5 +25,7 @@ func seenKey(eventKey string) string { return "seen:" + eventKey }
 func contactKey(connector, numberHash string) string {
 	return "contact:" + connector + ":" + numberHash
 }
+
 func recordKey(connector, messageKey string) string { return "record:" + connector + ":" + messageKey }
+
 func intentKey(connector, messageKey string) string { return "intent:" + connector + ":" + messageKey }
