@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"net/http"
-	"runtime"
 	"runtime/pprof"
 	"slices"
 	"sync/atomic"
@@ -118,10 +117,12 @@ func noGoroutineLeft(b *bench) {
 func (s *session) endsAll(id string) {
 	s.Helper()
 	deadline := time.Now().Add(promptly)
+	pause := time.NewTicker(5 * time.Millisecond)
+	defer pause.Stop()
 	for left := labelled(id); left != ""; left = labelled(id) {
 		require.True(s, time.Now().Before(deadline), "goroutines are left:\n%s", left)
 		s.wire.close()
-		runtime.Gosched()
+		<-pause.C
 	}
 }
 

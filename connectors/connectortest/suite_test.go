@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -24,6 +25,10 @@ func harness(class connectors.Class, maxBatch int) Harness {
 				Poison:  func(key string) { crm.SetFaults(func(f *Faults) { f.Poison = append(f.Poison, key) }) },
 			}
 		},
+		Refusals: []Refusal{{
+			Name:   "451 with Retry-After",
+			Answer: Answer{Status: 451, Header: http.Header{"Retry-After": {"9"}}}, Want: connectors.Unknown, RetryAfter: 9 * time.Second,
+		}},
 		Reads: func(r *http.Request) bool {
 			return r.Method == http.MethodGet || strings.HasSuffix(r.URL.Path, "/find") || strings.HasSuffix(r.URL.Path, "/search")
 		},
@@ -57,4 +62,24 @@ func TestWaivers(t *testing.T) {
 	require.Equal(t, "the waiver is stale: the case passes", judge(h, "put/arrives"))
 	require.Equal(t, "a waiver needs a reason", judge(h, "put/nothing"))
 	require.Empty(t, judge(h, "put/twice is once"))
+}
+
+func TestWaiverWithoutACaseFails(t *testing.T) {
+	t.Parallel()
+	h := harness(connectors.ClassB, 10)
+	h.Waive = map[string]string{"put/arives": "a slip of the pen"}
+	failure := examine(t, h, func(b *bench) { verdicts(b, h) })
+	require.Contains(t, failure, "there is no such case")
+}
+
+func TestWaivedCaseThatFailsPasses(t *testing.T) {
+	t.Parallel()
+	h := harness(connectors.ClassD, 10)
+	h.Definition = defective(writesTwice)
+	h.Waive = map[string]string{"put/arrives": "this CRM shows each text twice"}
+	for _, v := range verdicts(t, h) {
+		if v.name == "put/arrives" {
+			require.Empty(t, v.judge(t, h))
+		}
+	}
 }
