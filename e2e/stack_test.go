@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -55,6 +56,10 @@ type setup struct {
 	connector connectortest.Options
 	// more is added to the connector's configuration.
 	more string
+	// justcall replaces the settings of account main.
+	justcall string
+	// temporal replaces the tests' common server, for tests that stop it.
+	temporal *devstack.Temporal
 }
 
 // stack is a deployment: Temporal (one for all tests, a namespace for each),
@@ -72,10 +77,15 @@ type stack struct {
 
 func newStack(t *testing.T, s setup) *stack {
 	t.Helper()
-	temporal := devtest.Temporal(t)
-	st := &stack{t: t, setup: s, temporal: temporal, namespace: devtest.Namespace(t, temporal)}
+	st := &stack{t: t, setup: s, temporal: s.temporal}
+	if st.temporal == nil {
+		st.temporal = devtest.Temporal(t)
+		st.namespace = devtest.Namespace(t, st.temporal)
+	} else {
+		st.namespace = st.temporal.Namespace
+	}
 	var err error
-	st.client, err = client.Dial(client.Options{HostPort: temporal.Address, Namespace: st.namespace, Logger: quiet{}})
+	st.client, err = client.NewLazyClient(client.Options{HostPort: st.temporal.Address, Namespace: st.namespace, Logger: quiet{}})
 	require.NoError(t, err)
 	t.Cleanup(st.client.Close)
 	st.redis = devtest.Redis(t)
@@ -118,20 +128,18 @@ func (st *stack) prepare() *process {
 	st.t.Helper()
 	p := &process{st: st, address: freeAddress(st.t), admin: freeAddress(st.t), log: &syncBuffer{}}
 	p.config = filepath.Join(st.t.TempDir(), "crmsync.yaml")
-	class := st.setup.crm.Class
-	if class == "" {
-		class = connectors.ClassB
-	}
+	class := cmp.Or(st.setup.crm.Class, connectors.ClassB)
+	account := cmp.Or(st.setup.justcall, fmt.Sprintf("{ region: US, webhook: { token: %q } }", token))
 	text := fmt.Sprintf(`
 temporal: { address: %q, namespace: %q }
 redis: { url: %q }
 server: { listen: %q, admin: %q }
 log: { level: info }
 justcall:
-  main: { region: US, webhook: { token: %q } }
+  main: %s
 connectors:
   crm: { type: testcrm, base_url: %q, class: %s%s }
-`, st.temporal.Address, st.namespace, st.redis.URL, p.address, p.admin, token, st.crmURL, class, st.setup.more)
+`, st.temporal.Address, st.namespace, st.redis.URL, p.address, p.admin, account, st.crmURL, class, st.setup.more)
 	require.NoError(st.t, os.WriteFile(p.config, []byte(text), 0o600))
 	st.t.Cleanup(func() {
 		p.kill()

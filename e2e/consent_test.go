@@ -1,0 +1,94 @@
+package e2e
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"crmsync/connectors/connectortest"
+)
+
+func consentEvent(id, event string, at time.Time) []byte {
+	m := inbound(id, sarah, "STOP")
+	m.event, m.at = event, at
+	return m.json()
+}
+
+// TestStopEverywhere suppresses every contact that carries the number, and lifts
+// that again.
+func TestStopEverywhere(t *testing.T) {
+	t.Parallel()
+	st := newStack(t, setup{})
+	st.addSarahs(3)
+	p := st.daemon()
+	now := time.Now()
+	p.accepted(consentEvent("stop", "sms.optout", now))
+	eventually(t, 10*time.Second, "three contacts are suppressed", func() bool { return len(st.optedOut()) == 3 })
+	p.accepted(consentEvent("start", "sms.optin", now.Add(time.Minute)))
+	eventually(t, 10*time.Second, "none is", func() bool { return len(st.optedOut()) == 0 })
+
+	// An older opt-out that comes late changes nothing; one of the same instant
+	// as the opt-in wins.
+	p.accepted(consentEvent("late", "sms.optout", now.Add(30*time.Second)))
+	p.accepted(consentEvent("tie", "sms.optout", now.Add(time.Minute)))
+	eventually(t, 10*time.Second, "the tie goes to opted-out", func() bool { return len(st.optedOut()) == 3 })
+	for _, change := range st.crm.History()[6:] {
+		require.Equal(t, now.Add(time.Minute).Unix(), change.At.Unix(), "the late one was never written")
+	}
+}
+
+// TestRetriedOptIn loses the answers of an opt-in, so that it is retried, and
+// lets the STOP come meanwhile: the number stays opted out.
+func TestRetriedOptIn(t *testing.T) {
+	t.Parallel()
+	st := newStack(t, setup{
+		crm:       connectortest.CRMOptions{Settle: 500 * time.Millisecond},
+		connector: connectortest.Options{Settle: time.Second, CallTimeout: 2 * time.Second},
+	})
+	st.addSarahs(1)
+	p := st.daemon()
+	now := time.Now()
+	// Every write is answered by a closed connection and lands half a second later.
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.LateEvery = 1 })
+	p.accepted(consentEvent("start", "sms.optin", now))
+	eventually(t, 10*time.Second, "an opt-in is on its way", func() bool { return st.crm.Pending() > 0 })
+	p.accepted(consentEvent("stop", "sms.optout", now.Add(time.Second)))
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.LateEvery = 0 })
+	eventually(t, 20*time.Second, "the consent was written once more, after the late one landed", func() bool {
+		history := st.crm.History()
+		return len(history) >= 3 && history[len(history)-1].Value == "out" && st.crm.Pending() == 0 && st.lastIn() < len(history)-1
+	})
+	require.Len(t, st.optedOut(), 1)
+}
+
+// lastIn is the place of the last opt-in in the history, -1 for none.
+func (st *stack) lastIn() int {
+	last := -1
+	for i, change := range st.crm.History() {
+		if change.Value == "in" {
+			last = i
+		}
+	}
+	return last
+}
+
+// TestStopOfUnknownNumber is kept, creates no contact, and is applied to the one
+// that appears with the next text.
+func TestStopOfUnknownNumber(t *testing.T) {
+	t.Parallel()
+	st := newStack(t, setup{
+		crm:       connectortest.CRMOptions{SearchLag: 30 * time.Second},
+		connector: connectortest.Options{SearchLag: 30 * time.Second},
+	})
+	p := st.daemon()
+	p.accepted(consentEvent("stop", "sms.optout", time.Now()))
+	eventually(t, 10*time.Second, "the consent is settled", func() bool {
+		return st.count("WorkflowType = 'SyncConsent' AND crmsync_state = 'opted_out'") == 1
+	})
+	require.Empty(t, st.crm.Contacts(), "consent creates no contact")
+	p.accepted(inbound("msg_1", sarah, "hello again").json())
+	st.result("main/msg_1/sms.received")
+	require.Len(t, st.crm.Contacts(), 1)
+	eventually(t, 10*time.Second, "the new contact is suppressed, though no search sees it yet", func() bool { return len(st.optedOut()) == 1 })
+}
