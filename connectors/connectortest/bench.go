@@ -153,8 +153,10 @@ func (s *session) outcomes(asked int, out []connectors.Outcome) []connectors.Out
 	for i, o := range out {
 		s.show(o.Err)
 		require.Equal(s, o.State == connectors.Failed, o.Err != nil, "item %d: Err is set if and only if it failed", i)
-		require.Contains(s, []connectors.State{connectors.Written, connectors.Existed, connectors.NotApplicable,
-			connectors.NotAttempted, connectors.Failed}, o.State, "item %d", i)
+		require.Contains(s, []connectors.State{
+			connectors.Written, connectors.Existed, connectors.NotApplicable,
+			connectors.NotAttempted, connectors.Failed,
+		}, o.State, "item %d", i)
 		if o.Err != nil {
 			s.wellFormed(o.Err)
 		}
@@ -168,7 +170,7 @@ func (s *session) failure(err error) *connectors.Error {
 	if err == nil {
 		return nil
 	}
-	e, ok := err.(*connectors.Error)
+	e, ok := err.(*connectors.Error) //nolint:errorlint // a wrapped one breaks the contract
 	require.True(s, ok, "the error is a %T, not a *connectors.Error", err)
 	require.NotNil(s, e, "the error is a nil *connectors.Error")
 	s.show(e)
@@ -178,9 +180,11 @@ func (s *session) failure(err error) *connectors.Error {
 
 func (s *session) wellFormed(e *connectors.Error) {
 	s.Helper()
-	require.Contains(s, []connectors.Kind{connectors.Unavailable, connectors.RateLimited, connectors.Unknown,
+	require.Contains(s, []connectors.Kind{
+		connectors.Unavailable, connectors.RateLimited, connectors.Unknown,
 		connectors.Auth, connectors.Invalid, connectors.Forbidden, connectors.NotFound, connectors.Conflict,
-		connectors.Unsupported}, e.Kind)
+		connectors.Unsupported,
+	}, e.Kind)
 	require.NotEmpty(s, e.Op, "the error does not say what failed")
 }
 

@@ -2,7 +2,6 @@ package connectortest
 
 import (
 	"cmp"
-	"fmt"
 	"strings"
 	"sync"
 
@@ -288,7 +287,7 @@ func findMessagesInOrder(b *bench) {
 		found, err := s.findMessages(part...)
 		require.NoError(s, err)
 		for j, ref := range found {
-			require.Equal(s, want[i+j].ID, ref.ID, fmt.Sprintf("text %d", i+j))
+			require.Equal(s, want[i+j].ID, ref.ID, "text %d", i+j)
 		}
 	}
 }

@@ -184,12 +184,12 @@ func (c *CRM) put(m apiMessage) apiResult {
 	if c.options.Class == connectors.ClassA {
 		id = m.ID
 	}
-	new := &stored{visible: time.Now().Add(c.options.MessageLag), Message: Message{
+	added := &stored{visible: time.Now().Add(c.options.MessageLag), Message: Message{
 		ID: id, Key: key, Contact: m.Contact, Direction: m.Direction, Subject: m.Subject, Body: m.Body, At: m.At,
 	}}
-	c.messages = append(c.messages, new)
-	c.byID[id] = new
-	c.byKey[key] = append(c.byKey[key], new)
+	c.messages = append(c.messages, added)
+	c.byID[id] = added
+	c.byKey[key] = append(c.byKey[key], added)
 	return apiResult{Status: http.StatusCreated, ID: id}
 }
 

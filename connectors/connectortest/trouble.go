@@ -56,7 +56,8 @@ func troubles(h Harness) []trouble {
 		{name: "timeout after sending", kinds: []connectors.Kind{connectors.Unavailable}, doubt: ambiguous, make: fixed(timeOut)},
 		{name: "answer truncated", kinds: unclear, doubt: ambiguous, make: fixed(truncate)},
 		{name: "200 with a page", kinds: []connectors.Kind{connectors.Unavailable}, doubt: ambiguous, make: fixed(answer(Answer{
-			Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: htmlPage}))},
+			Status: 200, Header: http.Header{"Content-Type": {"text/html"}}, Body: htmlPage,
+		}))},
 		{name: "200 without a body", kinds: unclear, doubt: ambiguous, first: true, fits: told, make: fixed(answer(Answer{Status: 200}))},
 		{name: "200 with an empty result", kinds: unclear, doubt: ambiguous, first: true, fits: told, make: fixed(answer(Answer{Status: 200, Body: "{}"}))},
 		{name: "200 without an end", kinds: unclear, doubt: ambiguous, first: true, fits: big, make: func() trip { return endless(new(atomic.Int64)) }},

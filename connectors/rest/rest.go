@@ -83,10 +83,10 @@ func WithMaxAnswer(bytes int64) Option { return func(c *Client) { c.limit = byte
 // the given client it follows no redirect to another host, and none that would
 // turn a write into a read.
 func New(client *http.Client, base string, options ...Option) *Client {
-	if client == nil {
-		client = http.DefaultClient
+	own := http.Client{}
+	if client != nil {
+		own = *client
 	}
-	own := *client
 	own.CheckRedirect = sameHost
 	c := &Client{
 		http:   &own,

@@ -31,7 +31,7 @@ func serve(t *testing.T, h http.HandlerFunc) string {
 
 func failure(t *testing.T, err error) *connectors.Error {
 	t.Helper()
-	e, ok := err.(*connectors.Error)
+	e, ok := err.(*connectors.Error) //nolint:errorlint // a wrapped one breaks the contract
 	require.True(t, ok, "%T is no *connectors.Error", err)
 	return e
 }
@@ -43,15 +43,11 @@ var (
 
 func TestCallSendsAndReadsJSON(t *testing.T) {
 	t.Parallel()
+	var got *http.Request
+	var body []byte
 	base := serve(t, func(w http.ResponseWriter, r *http.Request) {
-		body, _ := io.ReadAll(r.Body)
-		require.Equal(t, "/api/things/a%2Fb%3F/%2E%2E", r.URL.EscapedPath())
-		require.Equal(t, "q=1+2", r.URL.RawQuery)
-		require.JSONEq(t, `{"name":"in"}`, string(body))
-		require.Equal(t, "Bearer tok", r.Header.Get("Authorization"))
-		require.Equal(t, "application/json", r.Header.Get("Content-Type"))
-		require.Equal(t, "one", r.Header.Get("X-Client"))
-		require.Equal(t, "two", r.Header.Get("X-Call"))
+		got = r
+		body, _ = io.ReadAll(r.Body)
 		w.WriteHeader(http.StatusCreated)
 		fmt.Fprint(w, `{"name":"out"}`)
 	})
@@ -64,6 +60,13 @@ func TestCallSendsAndReadsJSON(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, http.StatusCreated, answer.Status)
 	require.Equal(t, "out", out.Name)
+	require.Equal(t, "/api/things/a%2Fb%3F/%2E%2E", got.URL.EscapedPath())
+	require.Equal(t, "q=1+2", got.URL.RawQuery)
+	require.JSONEq(t, `{"name":"in"}`, string(body))
+	require.Equal(t, "Bearer tok", got.Header.Get("Authorization"))
+	require.Equal(t, "application/json", got.Header.Get("Content-Type"))
+	require.Equal(t, "one", got.Header.Get("X-Client"))
+	require.Equal(t, "two", got.Header.Get("X-Call"))
 }
 
 func TestStatusBecomesKind(t *testing.T) {
@@ -84,7 +87,7 @@ func TestStatusBecomesKind(t *testing.T) {
 				require.Equal(t, want, e.Kind)
 				require.Equal(t, status, e.Status)
 				require.Equal(t, status, answer.Status)
-				require.Equal(t, status >= 500 && request.Method == "POST", e.Ambiguous)
+				require.Equal(t, status >= 500 && request.Method == http.MethodPost, e.Ambiguous)
 				require.Equal(t, status == 413, e.WholeBatch)
 				require.NotContains(t, e.Error(), "secret")
 			}
@@ -151,7 +154,7 @@ func TestSuccessThatIsNone(t *testing.T) {
 				_, err := api.Do(t.Context(), request)
 				e := failure(t, err)
 				require.Equal(t, c.want, e.Kind)
-				require.Equal(t, request.Method == "POST", e.Ambiguous)
+				require.Equal(t, request.Method == http.MethodPost, e.Ambiguous)
 				require.NotContains(t, e.Error(), "15125550100")
 			}
 		})
@@ -196,7 +199,7 @@ func TestLostAnswerOfAWriteIsAmbiguous(t *testing.T) {
 				_, err := rest.New(&http.Client{Transport: &http.Transport{}}, base).Do(t.Context(), request)
 				e := failure(t, err)
 				require.Equal(t, connectors.Unavailable, e.Kind)
-				require.Equal(t, request.Method == "POST", e.Ambiguous)
+				require.Equal(t, request.Method == http.MethodPost, e.Ambiguous)
 				require.NotContains(t, e.Error(), "s3cret")
 				require.NotContains(t, e.Error(), "/things")
 			}
@@ -215,7 +218,7 @@ func TestWhatNeverLeftIsNotAmbiguous(t *testing.T) {
 		return nil, ctx.Err()
 	}}
 	short, stop := context.WithTimeout(t.Context(), 10*time.Millisecond)
-	defer stop()
+	t.Cleanup(stop)
 	nobody := &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
 		return nil, &net.DNSError{Err: "no such host", Name: "crm.invalid", IsNotFound: true}
 	}}
@@ -232,6 +235,7 @@ func TestWhatNeverLeftIsNotAmbiguous(t *testing.T) {
 		"token with a newline":    {t.Context(), &http.Client{Transport: headerTransport{}}, plain},
 	} {
 		t.Run(name, func(t *testing.T) {
+			t.Parallel()
 			_, err := rest.New(c.client, c.base).Do(c.ctx, rest.Request{Op: "put", Method: "POST", Query: url.Values{"api_token": {"s3cret"}}})
 			e := failure(t, err)
 			require.NotContains(t, e.Error(), "s3cret")

@@ -113,7 +113,8 @@ func (c *CRM) personRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("PATCH /api/messages/{id}", take(func(r *http.Request, b struct {
 		Body   string
 		Status sms.Status
-	}) (int, any, error) {
+	},
+	) (int, any, error) {
 		return 200, empty{}, c.EditMessage(r.PathValue("id"), b.Body, b.Status)
 	}))
 }

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"go.etcd.io/bbolt"
+	bolterrors "go.etcd.io/bbolt/errors"
 
 	"crmsync/sms"
 )
@@ -109,7 +110,7 @@ func Open(path string, options ...Option) (*CRM, error) {
 		option(&s)
 	}
 	db, err := bbolt.Open(path, 0o600, &bbolt.Options{Timeout: lockTimeout, NoSync: s.noSync})
-	if errors.Is(err, bbolt.ErrTimeout) {
+	if errors.Is(err, bolterrors.ErrTimeout) {
 		return nil, fmt.Errorf("sandbox CRM: %s is in use by another process", path)
 	}
 	if err != nil {

@@ -295,9 +295,11 @@ func TestPageIsToldOfChanges(t *testing.T) {
 	require.True(t, lines.Scan())
 	require.Equal(t, "retry: 1000", lines.Text())
 	contact(t, c, "Ann")
-	for lines.Scan() && lines.Text() == "" {
+	line := ""
+	for line == "" && lines.Scan() {
+		line = lines.Text()
 	}
-	require.Equal(t, "data: changed", lines.Text())
+	require.Equal(t, "data: changed", line)
 }
 
 // Timelines show the latest texts; searching goes by name and number.

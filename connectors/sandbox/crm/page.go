@@ -231,7 +231,7 @@ func either[T any](r *http.Request, closed <-chan struct{}, signal <-chan T) boo
 // initials are what an avatar shows.
 func initials(c Contact) string {
 	var out []rune
-	for _, word := range strings.Fields(c.Name) {
+	for word := range strings.FieldsSeq(c.Name) {
 		if first := []rune(word)[0]; unicode.IsLetter(first) && len(out) < 2 {
 			out = append(out, unicode.ToUpper(first))
 		}
