@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -55,15 +57,51 @@ func TestIdleMemory(t *testing.T) {
 	}
 	st := newStack(t, setup{})
 	p := st.prepare()
-	server := crm.New()
-	p.build(t)
-	_ = server
+	p.useSandbox(t)
+	p.cmd = exec.Command(buildProgram(t), "run", "--config", p.config)
+	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
+	require.NoError(t, p.cmd.Start())
+	p.ready()
+	p.accepted(inbound("msg_one", "+15125551234", "so that everything has been used once").json())
+	require.Equal(t, connectors.Written, st.result("main/msg_one/sms.received").Deliveries["crm"].State)
 	resident := p.resident(t)
-	t.Logf("%d KiB resident when idle", resident)
+	t.Logf("%.1f MiB resident when idle", float64(resident)/1024)
 	require.Less(t, resident, idleMemory)
 }
 
-func (p *process) build(t *testing.T) {}
+// buildProgram builds the daemon as it is released, without the race detector.
+func buildProgram(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "crmsync")
+	out, err := exec.CommandContext(t.Context(), "go", "build", "-o", file, "..").CombinedOutput()
+	require.NoError(t, err, string(out))
+	return file
+}
+
+// useSandbox makes the connector that of the sandbox CRM: the test CRM's is in
+// no release.
+func (p *process) useSandbox(t *testing.T) {
+	t.Helper()
+	sandbox, err := crm.Open(filepath.Join(t.TempDir(), "sandbox.db"), crm.NoSync())
+	require.NoError(t, err)
+	server := httptest.NewServer(sandbox.Handler())
+	t.Cleanup(func() {
+		p.kill()
+		server.Close()
+		require.NoError(t, sandbox.Close())
+	})
+	p.configure(t, fmt.Sprintf("{ type: sandbox, base_url: %q }", server.URL))
+}
+
+// configure replaces the connector in the configuration.
+func (p *process) configure(t *testing.T, connector string) {
+	t.Helper()
+	text, err := os.ReadFile(p.config)
+	require.NoError(t, err)
+	head, _, found := strings.Cut(string(text), "  crm: ")
+	require.True(t, found)
+	require.NoError(t, os.WriteFile(p.config, []byte(head+"  crm: "+connector+"\n"), 0o600))
+}
 
 // resident is the daemon's memory in KiB.
 func (p *process) resident(t *testing.T) int {
@@ -81,4 +119,181 @@ func (p *process) resident(t *testing.T) int {
 	}
 	require.Fail(t, "no VmRSS")
 	return 0
+}
+
+// TestTemporalAbsentAtStart starts the daemon long before Temporal.
+func TestTemporalAbsentAtStart(t *testing.T) {
+	t.Parallel()
+	absent := &devstack.Temporal{Address: freeAddress(t), Namespace: "default"}
+	st := newStack(t, setup{temporal: absent})
+	p := st.prepare()
+	p.start()
+	p.says("waiting for Temporal")
+	body := inbound("msg_early", "+15125551234", "is anybody there?").json()
+	require.Equal(t, http.StatusServiceUnavailable, p.post(body).Status)
+	require.False(t, p.isReady())
+	require.True(t, p.answers("/healthz"), "it is alive and waits")
+
+	ownTemporal(t, absent.Address)
+	p.ready()
+	p.accepted(body)
+	require.Equal(t, connectors.Written, st.result("main/msg_early/sms.received").Deliveries["crm"].State)
+}
+
+// TestRedisAbsentAtStart never starts Redis.
+func TestRedisAbsentAtStart(t *testing.T) {
+	t.Parallel()
+	if testing.Short() {
+		t.Skip("waits until the daemon goes on without Redis: 10 s")
+	}
+	st := newStack(t, setup{})
+	require.NoError(t, st.redis.Kill())
+	p := st.prepare()
+	p.start()
+	p.says("waiting for Redis")
+	require.False(t, p.isReady())
+	p.says("going on with Temporal alone")
+	p.ready()
+	p.accepted(inbound("msg_alone", "+15125551234", "without Redis").json())
+	require.Equal(t, connectors.Written, st.result("main/msg_alone/sms.received").Deliveries["crm"].State)
+}
+
+// says waits for a line in the daemon's log.
+func (p *process) says(text string) {
+	p.st.t.Helper()
+	eventually(p.st.t, time.Minute, "the log says: "+text, func() bool { return strings.Contains(p.log.String(), text) })
+}
+
+func (p *process) answers(path string) bool {
+	response, err := http.Get("http://" + p.address + path)
+	if err != nil {
+		return false
+	}
+	_ = response.Body.Close()
+	return response.StatusCode == http.StatusOK
+}
+
+// TestStopUnderLoad stops the daemon while texts come in and the CRM is slow:
+// what was accepted is delivered by the next process, once.
+func TestStopUnderLoad(t *testing.T) {
+	t.Parallel()
+	st := newStack(t, setup{
+		crm:       connectortest.CRMOptions{Class: connectors.ClassD},
+		connector: connectortest.Options{Settle: 300 * time.Millisecond, CallTimeout: 10 * time.Second},
+	})
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 200 * time.Millisecond })
+	p := st.daemon()
+	load := p.load(2)
+	eventually(t, time.Minute, "texts are accepted and some delivered", func() bool {
+		return len(load.accepted()) >= 20 && len(st.crm.Messages()) > 0
+	})
+	begun := time.Now()
+	p.term()
+	accepted := load.stop()
+	t.Logf("stopped after %s, with %d of %d texts delivered", time.Since(begun).Round(time.Millisecond), len(st.crm.Messages()), len(accepted))
+	require.Less(t, time.Since(begun), 30*time.Second)
+
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 0 })
+	p.start()
+	p.ready()
+	for _, key := range accepted {
+		st.result(key)
+	}
+	require.Len(t, st.crm.Messages(), len(accepted))
+	require.Empty(t, st.crm.Doubles())
+}
+
+// load is texts that are posted until somebody says stop.
+type load struct {
+	posters sync.WaitGroup
+	ended   atomic.Bool
+	mu      sync.Mutex
+	keys    []string
+}
+
+func (p *process) load(posters int) *load {
+	l := &load{}
+	for poster := range posters {
+		l.posters.Go(func() {
+			for i := 0; !l.ended.Load(); i++ {
+				l.post(p, fmt.Sprintf("msg_%d_%d", poster, i), fmt.Sprintf("+1512555%04d", 1000*poster+i%10))
+			}
+		})
+	}
+	return l
+}
+
+// post posts one text until it is taken, or the daemon is gone.
+func (l *load) post(p *process, id, from string) {
+	a, err := p.try(inbound(id, from, "under load").json())
+	if err != nil {
+		l.ended.Store(true)
+		return
+	}
+	if a.Result == "accepted" {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.keys = append(l.keys, a.Key)
+	}
+}
+
+func (l *load) accepted() []string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return slices.Clone(l.keys)
+}
+
+func (l *load) stop() []string {
+	l.ended.Store(true)
+	l.posters.Wait()
+	return l.accepted()
+}
+
+// TestRefusesToRun starts the daemon with configurations that it must not run.
+func TestRefusesToRun(t *testing.T) {
+	t.Parallel()
+	const rest = "connectors:\n  crm: { type: testcrm, base_url: http://127.0.0.1:1 }\n"
+	for name, c := range map[string]struct {
+		config string
+		want   []string
+	}{
+		"no file": {"", []string{"crmsync.yaml: no such file", "--config"}},
+		"several errors at once": {
+			"server: { listen: nowhere }\nlog: { level: loud }\njustcal: {}\n" + rest,
+			[]string{"crmsync.yaml:1: server.listen: ", "crmsync.yaml:2: log.level: ", "crmsync.yaml:3: justcal: "},
+		},
+		"nothing authenticates": {
+			"justcall:\n  main: { region: US }\n" + rest,
+			[]string{"crmsync.yaml:2: justcall.main.webhook: has neither a token nor a signing secret"},
+		},
+		"unknown connector": {
+			"justcall:\n  main: { webhook: { token: " + token + " } }\nconnectors:\n  crm: { type: nosuch }\n",
+			[]string{"crmsync.yaml:4: connectors.crm.type: ", `no connector "nosuch"`},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out, status := refusal(t, c.config)
+			require.Equal(t, 1, status, out)
+			for _, want := range c.want {
+				require.Contains(t, out, want)
+			}
+		})
+	}
+}
+
+// refusal runs the daemon with a configuration, none where it is empty, and
+// answers what it printed and its exit status.
+func refusal(t *testing.T, config string) (string, int) {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "crmsync.yaml")
+	if config != "" {
+		require.NoError(t, os.WriteFile(file, []byte(config), 0o600))
+	}
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "run", "--config", file)
+	cmd.Env = append(os.Environ(), asDaemon+"={}")
+	out, err := cmd.CombinedOutput()
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	require.True(t, ok, "it runs: %s", out)
+	return string(out), exit.ExitCode()
 }

@@ -59,8 +59,8 @@ type story struct {
 
 func (s *story) texts() {
 	s.accepted("received", s.received, "sms.received")
-	s.accepted("sent", s.sent, "sms.sent")
 	require.Equal(s.st.t, connectors.Written, s.st.result("main/" + s.received + "/sms.received").Deliveries["crm"].State)
+	s.accepted("sent", s.sent, "sms.sent")
 	require.Equal(s.st.t, connectors.Written, s.st.result("main/" + s.sent + "/sms.sent").Deliveries["crm"].State)
 	in, out := s.st.message("main/"+s.received), s.st.message("main/"+s.sent)
 	require.Equal(s.st.t, "inbound", in.Direction)
