@@ -68,6 +68,11 @@ func StartRedis(ctx context.Context, o RedisOptions) (*Redis, error) {
 		}
 		o.Dir = r.temporary
 	}
+	if o.Dir != "" {
+		if err := os.MkdirAll(o.Dir, 0o700); err != nil {
+			return nil, fmt.Errorf("make the folder of Redis: %w", err)
+		}
+	}
 	if err := r.open(ctx, path, o); err != nil {
 		return nil, errors.Join(err, r.removeTemporary())
 	}
@@ -137,9 +142,14 @@ func (r *Redis) Flush(ctx context.Context) error {
 }
 
 func withClient(address string, do func(*redis.Client) error) error {
+	redis.SetLogger(mute{}) // a server that is not up yet is no news
 	c := redis.NewClient(&redis.Options{Addr: address, MaxRetries: -1})
 	return errors.Join(do(c), c.Close())
 }
+
+type mute struct{}
+
+func (mute) Printf(context.Context, string, ...any) {}
 
 // redisProcess is redis-server.
 type redisProcess struct {
