@@ -159,9 +159,7 @@ func (at *attempt) contactGone(ctx context.Context, in DeliverInput, match Match
 	m := in.Event.Message
 	at.Ledger.ForgetContact(ctx, in.Connector, at.Hasher.Phone(m.Contact))
 	at.log.Info("contact is gone, looking again", "contact", match.Contact.ID)
-	policy := at.inst.Contacts
-	return DeliverResult{Ask: &Ask{
-		Connector: in.Connector, Phone: m.Contact, Name: m.ContactName, Email: m.ContactEmail, Gone: match.Contact,
-		Create: policy.None == "create" && at.caps.Create && policy.creates(m),
-	}}
+	ask := at.ask(m)
+	ask.Gone = match.Contact
+	return DeliverResult{Ask: ask}
 }

@@ -107,8 +107,12 @@ func (at *attempt) resolve(ctx context.Context, e sms.Event) (Match, *Ask, error
 	if !at.caps.Find {
 		return Match{How: "unlinked: this CRM offers no search for contacts"}, nil, nil
 	}
-	if match, ok, err := at.recall(ctx, m.Contact); ok || err != nil {
+	match, memory, err := at.recall(ctx, m.Contact)
+	switch {
+	case err != nil || memory == knows:
 		return match, nil, err
+	case memory == decides:
+		return Match{}, at.ask(m), nil
 	}
 	found, err := at.find(ctx, m.Contact)
 	if err != nil {
@@ -117,16 +121,46 @@ func (at *attempt) resolve(ctx context.Context, e sms.Event) (Match, *Ask, error
 	return at.decide(e, found)
 }
 
+// memory is what is remembered of a number.
+type memory int
+
+const (
+	nothing memory = iota
+	knows          // the contact
+	decides        // an EnsureContact workflow is about to
+)
+
 // recall asks the two memories: Redis, which is fast, and the number's
 // EnsureContact workflow, which is right.
-func (at *attempt) recall(ctx context.Context, phone sms.Phone) (Match, bool, error) {
+func (at *attempt) recall(ctx context.Context, phone sms.Phone) (match Match, m memory, err error) {
 	hash := at.Hasher.Phone(phone)
 	if c, ok := at.Ledger.Contact(ctx, at.inst.Name, hash); ok {
-		return Match{Contact: c.Ref, OwnerID: c.OwnerID, How: c.How, cached: true}, true, nil
+		return Match{Contact: c.Ref, OwnerID: c.OwnerID, How: c.How, cached: true}, knows, nil
 	}
-	var match Match
-	ok, err := at.runningMemo(ctx, ContactID(at.inst.Name, hash), MemoMatch, &match)
-	return match, ok && !match.Contact.Zero(), err
+	id := ContactID(at.inst.Name, hash)
+	status, memo, err := at.describe(ctx, id)
+	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return Match{}, nothing, err
+	}
+	if memo[MemoMatch] == nil {
+		return Match{}, decides, nil
+	}
+	if err := at.Converter.FromPayload(memo[MemoMatch], &match); err != nil {
+		return Match{}, nothing, fmt.Errorf("read memo of %s: %w", id, err)
+	}
+	if match.Contact.Zero() {
+		return Match{}, decides, nil
+	}
+	return match, knows, nil
+}
+
+// ask is the question for EnsureContact about a message's contact.
+func (at *attempt) ask(m sms.Message) *Ask {
+	policy := at.inst.Contacts
+	return &Ask{
+		Connector: at.inst.Name, Phone: m.Contact, Name: m.ContactName, Email: m.ContactEmail,
+		Create: policy.None == "create" && at.caps.Create && policy.creates(m),
+	}
 }
 
 func (at *attempt) find(ctx context.Context, phone sms.Phone) ([]connectors.Contact, error) {
@@ -149,13 +183,12 @@ func (at *attempt) find(ctx context.Context, phone sms.Phone) ([]connectors.Cont
 
 // decide applies the policy to what the search found.
 func (at *attempt) decide(e sms.Event, found []connectors.Contact) (Match, *Ask, error) {
-	ask := &Ask{Connector: at.inst.Name, Phone: e.Message.Contact, Name: e.Message.ContactName, Email: e.Message.ContactEmail}
 	policy := at.inst.Contacts
 	switch {
 	case len(found) == 1:
 		return matched(found[0], "only match"), nil, nil
 	case len(found) > 1 && policy.Several == "sticky":
-		return Match{}, ask, nil
+		return Match{}, at.ask(e.Message), nil
 	case len(found) > 1:
 		match, err := policy.choose(found)
 		return match, nil, err
@@ -168,8 +201,7 @@ func (at *attempt) decide(e sms.Event, found []connectors.Contact) (Match, *Ask,
 	case !policy.creates(e.Message):
 		return Match{How: "unlinked: no contact has this number, and create_when does not allow to create one"}, nil, nil
 	}
-	ask.Create = true
-	return Match{}, ask, nil
+	return Match{}, at.ask(e.Message), nil
 }
 
 // creates reports whether a message may bring a contact into being. The
@@ -300,19 +332,6 @@ func (a *Activities) CreateContact(ctx context.Context, ask Ask) (Created, error
 		return Created{}, at.fail(connectors.AsError("create contact", err))
 	}
 	return Created{Match: matched(contact, "created")}, nil
-}
-
-// runningMemo reads a field of a running workflow's memo. It answers false
-// where the workflow does not run or has no such field.
-func (a *Activities) runningMemo(ctx context.Context, id, field string, into any) (bool, error) {
-	status, memo, err := a.describe(ctx, id)
-	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING || memo[field] == nil {
-		return false, err
-	}
-	if err := a.Converter.FromPayload(memo[field], into); err != nil {
-		return false, fmt.Errorf("read memo %s of %s: %w", field, id, err)
-	}
-	return true, nil
 }
 
 func notFound(err error) bool {
