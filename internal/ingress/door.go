@@ -104,16 +104,25 @@ func (d *Door) ended(ctx context.Context, e sms.Event) bool {
 func (d *Door) start(ctx context.Context, e sms.Event, live bool) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
-	select {
-	case d.starts <- struct{}{}:
-		defer func() { <-d.starts }()
-	case <-ctx.Done():
-		return "", fmt.Errorf("%w: %d starts are under way", ErrUnavailable, MaxStarts)
+	done, err := d.begin(ctx)
+	if err != nil {
+		return "", err
 	}
+	defer done()
 	if e.Kind.Consent() {
 		return d.startConsent(ctx, e)
 	}
 	return d.startSync(ctx, e, live)
+}
+
+// begin waits for room among the starts in flight; done must be called.
+func (d *Door) begin(ctx context.Context) (done func(), err error) {
+	select {
+	case d.starts <- struct{}{}:
+		return func() { <-d.starts }, nil
+	case <-ctx.Done():
+		return nil, fmt.Errorf("%w: %d starts are under way", ErrUnavailable, MaxStarts)
+	}
 }
 
 func (d *Door) startSync(ctx context.Context, e sms.Event, live bool) (string, error) {
@@ -163,6 +172,11 @@ func (d *Door) startConsent(ctx context.Context, e sms.Event) (string, error) {
 func (d *Door) Quarantine(ctx context.Context, account, reason string, body []byte) (Answer, error) {
 	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
 	defer cancel()
+	done, err := d.begin(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	defer done()
 	sum := sha256.Sum256(body)
 	id := activities.QuarantineID(account, hex.EncodeToString(sum[:]))
 	in := workflows.QuarantineInput{Quarantined: activities.Quarantined{
@@ -170,7 +184,7 @@ func (d *Door) Quarantine(ctx context.Context, account, reason string, body []by
 	}}
 	options := d.options(sms.Event{Account: account, Kind: activities.Quarantine}, id)
 	options.StaticSummary = "quarantined: " + reason
-	err := withoutAttributes(&options, &in.Plain, func() error {
+	err = withoutAttributes(&options, &in.Plain, func() error {
 		_, err := d.Temporal.ExecuteWorkflow(ctx, options, activities.Quarantine, in)
 		return err
 	})
