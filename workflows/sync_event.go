@@ -76,6 +76,9 @@ func SyncEvent(ctx workflow.Context, in SyncInput) (activities.SyncResult, error
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer pending.Done()
 			s.deliver(ctx, l, text)
+			if len(s.yard.parked()) > 0 && ctx.Err() == nil {
+				s.publish(ctx) // a person looks at the others
+			}
 		})
 	}
 	pending.Wait(ctx)
