@@ -42,7 +42,9 @@ func EnsureContact(ctx workflow.Context, in activities.ContactInput) error {
 		asks:  workflow.GetSignalChannel(ctx, activities.SignalAsk),
 		links: workflow.GetSignalChannel(ctx, activities.SignalLink),
 	}
-	c.publish(ctx)
+	if c.memory != nil {
+		c.publish(ctx)
+	}
 	for {
 		c.takeLinks(ctx)
 		var ask activities.Ask
@@ -192,9 +194,6 @@ func (c *contact) remember(ctx workflow.Context, match *activities.Match) {
 
 // publish keeps the memory where activities read it: in the memo.
 func (c *contact) publish(ctx workflow.Context) {
-	if c.memory == nil && c.in.Memory == nil {
-		return
-	}
 	memo := activities.Match{}
 	if c.memory != nil {
 		memo = *c.memory
