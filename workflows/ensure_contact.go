@@ -51,7 +51,7 @@ func EnsureContact(ctx workflow.Context, in activities.ContactInput) error {
 		switch {
 		case c.asks.ReceiveAsync(&ask):
 			c.reply(ctx, ask)
-		case c.unsent == 0 && workflow.GetInfo(ctx).GetContinueAsNewSuggested():
+		case c.full(ctx):
 			in.Memory, in.Linked = c.memory, c.linked
 			return workflow.NewContinueAsNewError(ctx, EnsureContact, in)
 		default:
@@ -64,15 +64,21 @@ func EnsureContact(ctx workflow.Context, in activities.ContactInput) error {
 
 // wait answers false once the memory has served its time.
 func (c *contact) wait(ctx workflow.Context) (bool, error) {
-	something := func() bool { return c.asks.Len() > 0 || c.links.Len() > 0 }
+	asked := func() bool { return c.asks.Len() > 0 || c.links.Len() > 0 }
+	something := func() bool { return asked() || c.full(ctx) }
 	if c.linked {
 		return true, workflow.Await(ctx, something)
 	}
 	if c.memory == nil {
-		err := workflow.Await(ctx, func() bool { return something() || c.unsent == 0 })
-		return something(), err
+		err := workflow.Await(ctx, func() bool { return asked() || c.unsent == 0 })
+		return asked(), err
 	}
 	return workflow.AwaitWithTimeout(ctx, c.keep, something)
+}
+
+// full: the history has become long, and nothing is on its way.
+func (c *contact) full(ctx workflow.Context) bool {
+	return c.unsent == 0 && workflow.GetInfo(ctx).GetContinueAsNewSuggested()
 }
 
 func (c *contact) takeLinks(ctx workflow.Context) {
