@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	sdkpb "go.temporal.io/api/sdk/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/log"
 	"go.temporal.io/sdk/temporal"
@@ -232,3 +233,11 @@ func written(record, contact string) activities.DeliverResult {
 	return activities.DeliverResult{State: connectors.Written, Record: ref(record), Match: matchOf(contact)}
 }
 
+type workflowContinued = workflow.ContinueAsNewError
+
+// inputOf is what the workflow goes on with.
+func inputOf[In any](t *testing.T, again *workflowContinued) (in In) {
+	t.Helper()
+	require.NoError(t, converter.GetDefaultDataConverter().FromPayloads(again.Input, &in))
+	return in
+}

@@ -412,7 +412,9 @@ func text(e *env, absent int, targets ...string) *calls[sms.Event] {
 	})
 }
 
-func delivered() workflows.SyncInput { return workflows.SyncInput{Event: status(sms.Delivered), Live: true} }
+func delivered() workflows.SyncInput {
+	return workflows.SyncInput{Event: status(sms.Delivered), Live: true}
+}
 
 func TestSyncEventBringsAStatusWhereItsTextWent(t *testing.T) {
 	t.Parallel()
