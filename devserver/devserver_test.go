@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"bytes"
-	"context"
 	"encoding/json"
 	"io"
 	"net"
@@ -211,24 +210,4 @@ func TestAFileBelongsToOneServer(t *testing.T) {
 	out, err := command(t, "--data", file).CombinedOutput()
 	require.Error(t, err)
 	require.Contains(t, string(out), "the file is in use by another server")
-}
-
-// TestPostgres runs where DEVSERVER_TEST_POSTGRES names a server whose user
-// may create databases.
-func TestPostgres(t *testing.T) {
-	t.Parallel()
-	url := os.Getenv("DEVSERVER_TEST_POSTGRES")
-	if url == "" {
-		t.Skip("DEVSERVER_TEST_POSTGRES is not set")
-	}
-	first := launch(t, "--postgres", url)
-	id := "w-" + time.Now().Format(time.RFC3339Nano)
-	first.startWorkflow(id)
-	require.NoError(t, first.cmd.Process.Kill())
-	_ = first.wait()
-
-	again := launch(t, "--postgres", url)
-	again.requireRunning(id)
-	_, err := again.client().CountWorkflow(context.Background(), &workflowservice.CountWorkflowExecutionsRequest{Query: "WorkflowId = '" + id + "'"})
-	require.NoError(t, err)
 }
