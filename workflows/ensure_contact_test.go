@@ -343,9 +343,11 @@ func TestEnsureContactContinuesAsNewWithItsMemory(t *testing.T) {
 			} else {
 				e.ask(time.Hour, "w1", create)
 			}
-			// While nothing is remembered there is nothing to carry over.
-			e.after(2*time.Hour, func() { e.SetContinueAsNewSuggested(true) })
-			e.ask(3*time.Hour, "w2", create)
+			e.after(2*time.Hour, func() {
+				e.SignalWorkflowSkippingWorkflowTask(activities.SignalAsk, activities.Ask{Connector: "hubspot", Workflow: "w2"})
+				e.after(0, func() { e.SetContinueAsNewSuggested(true) }) // in the same workflow task
+				e.SignalWorkflow("wakes it up", nil)
+			})
 			e.ExecuteWorkflow(workflows.EnsureContact, activities.ContactInput{Connector: "hubspot", Phone: "+15125551234", Memory: new(matchOf("c0"))})
 
 			var again *workflowContinued
