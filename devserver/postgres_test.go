@@ -125,7 +125,7 @@ func notRoot() (*syscall.Credential, error) {
 // that only the current user may enter.
 func ownedFolder(t *testing.T, owner *syscall.Credential) string {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "crmsync-postgres-")
+	dir, err := os.MkdirTemp("", "crmsync-postgres-") //nolint:usetesting // for the reason above
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, os.RemoveAll(dir)) })
 	if owner != nil {

@@ -3,6 +3,7 @@ package ingress
 import (
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -32,9 +33,7 @@ func post(token string, header http.Header) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/webhooks/justcall/main/"+token, nil)
 	r.SetPathValue("account", "main")
 	r.SetPathValue("token", token)
-	for name, values := range header {
-		r.Header[name] = values
-	}
+	maps.Copy(r.Header, header)
 	return r
 }
 
