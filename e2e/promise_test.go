@@ -25,12 +25,12 @@ const (
 // TestPromise posts 2,000 events and 20 % duplicates while the daemon is killed
 // three times, Redis is killed and comes back empty, and the CRM is down for a
 // while, slow, and loses answers after it wrote.
-func TestPromise(t *testing.T) {
+func TestPromise(t *testing.T) { //nolint:paralleltest // it wants the machine for itself
 	if testing.Short() {
 		t.Skip("takes minutes; the short form of the same faults is TestLostAnswers")
 	}
 	for _, class := range []connectors.Class{connectors.ClassB, connectors.ClassD} {
-		t.Run(string(class), func(t *testing.T) { keepPromise(t, class) })
+		t.Run(string(class), func(t *testing.T) { keepPromise(t, class) }) //nolint:paralleltest // one after the other
 	}
 }
 
@@ -62,11 +62,15 @@ func keepPromise(t *testing.T, class connectors.Class) {
 func (st *stack) plague(p *process, posting *posting) {
 	share := promiseEvents / 10
 	steps := []func(){
-		func() { st.crm.SetFaults(func(f *connectortest.Faults) { f.DownUntil = time.Now().Add(20 * time.Second) }) },
+		func() {
+			st.crm.SetFaults(func(f *connectortest.Faults) { f.DownUntil = time.Now().Add(20 * time.Second) })
+		},
 		func() { p.restart() },
 		func() { st.redisEmpty() },
 		func() { p.restart() },
-		func() { st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 200 * time.Millisecond }) },
+		func() {
+			st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 200 * time.Millisecond })
+		},
 		func() { p.restart() },
 	}
 	for i, step := range steps {

@@ -113,7 +113,7 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 	stop = func() {}
 	id, err := d.awaitTemporal(ctx)
 	if err != nil {
-		return stop, nil // asked to stop before Temporal came
+		return stop, nil //nolint:nilerr // asked to stop before Temporal came: no failure
 	}
 	d.ledger.Bind(id)
 	d.awaitRedis(ctx)

@@ -3,6 +3,7 @@ package workflows
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.temporal.io/sdk/workflow"
@@ -247,11 +248,11 @@ func (c *consent) publish(ctx workflow.Context) {
 	case c.state.Consent.OptedOut:
 		state = StateOptedOut
 	}
-	head := "**" + word(c.state.Consent) + "** as of " + c.state.Consent.At.Format(time.RFC3339)
+	lines := []string{"**" + word(c.state.Consent) + "** as of " + c.state.Consent.At.Format(time.RFC3339)}
 	for _, l := range c.lanes {
-		head += "\n\n- " + l.name + ": " + l.result
+		lines = append(lines, "- "+l.name+": "+l.result)
 	}
-	workflow.SetCurrentDetails(ctx, c.yard.details(head))
+	workflow.SetCurrentDetails(ctx, c.yard.details(strings.Join(lines, "\n\n")))
 	show(ctx, c.in.Plain, state, nil)
 }
 

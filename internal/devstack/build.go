@@ -44,7 +44,7 @@ func cacheDir() (string, error) {
 		base = os.TempDir()
 	}
 	dir := filepath.Join(base, "crmsync")
-	return dir, os.MkdirAll(dir, 0o755)
+	return dir, os.MkdirAll(dir, 0o750)
 }
 
 // buildDevserver gives the binary of the sources in dir, building it when the
@@ -104,7 +104,7 @@ func sourcesHash(dir string) (string, error) {
 
 // lock waits for the file lock and says once that it does.
 func lock(ctx context.Context, name string, progress io.Writer) (unlock func(), err error) {
-	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o644)
+	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}

@@ -107,8 +107,8 @@ func (c *child) kill() error {
 }
 
 // died describes an unexpected end, with the last words.
-func (c *child) died(what string) error {
-	return fmt.Errorf("%s ended early (%v): %s", what, c.err, c.output)
+func (c *child) died() error {
+	return fmt.Errorf("it ended early (%w): %s", c.err, c.output)
 }
 
 // tail is a writer that keeps the last few thousand bytes.

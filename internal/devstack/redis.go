@@ -195,7 +195,7 @@ func (p *redisProcess) await(ctx context.Context) error {
 		}
 		select {
 		case <-p.child.done:
-			return p.child.died("it")
+			return p.child.died()
 		case <-ctx.Done():
 			return fmt.Errorf("wait for it: %w (last: %w)", ctx.Err(), err)
 		case <-tick.C:

@@ -162,14 +162,14 @@ func (t *Temporal) startDevserver(ctx context.Context) error {
 	case text := <-line:
 		if text == "" {
 			<-c.done
-			return c.died("it")
+			return c.died()
 		}
 		if err := json.Unmarshal([]byte(text), &struct{}{}); err != nil {
 			return fmt.Errorf("unexpected output %q: %w", text, err)
 		}
 		return nil
 	case <-c.done:
-		return c.died("it")
+		return c.died()
 	case <-ctx.Done():
 		return fmt.Errorf("wait for it: %w: %s", ctx.Err(), c.output)
 	}
@@ -213,7 +213,7 @@ func (t *Temporal) pollRetention(ctx context.Context) error {
 		}
 		select {
 		case <-t.child.done:
-			return t.child.died("it")
+			return t.child.died()
 		case <-ctx.Done():
 			return fmt.Errorf("wait for it: %w (last: %w): %s", ctx.Err(), err, t.child.output)
 		case <-tick.C:

@@ -198,6 +198,7 @@ func (d *Door) Quarantine(ctx context.Context, account, reason string, body []by
 func (d *Door) Admit(ctx context.Context, account string, body []byte) (activities.Admitted, *activities.Refusal, error) {
 	decoded, err := justcall.Decode(body, d.input(account))
 	if err != nil {
+		//nolint:nilerr // a refusal is an answer: trying again at once would not help
 		return activities.Admitted{}, &activities.Refusal{Kind: "QUARANTINED", Message: err.Error()}, nil
 	}
 	answer, err := d.take(ctx, decoded, false)
