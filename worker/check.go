@@ -44,7 +44,7 @@ func (a *app) checkCommand() *cobra.Command {
 are there and let us in. It changes nothing. The exit status is 1 if there are
 errors; warnings alone leave it 0.`,
 		Example: "  crmsync check --config crmsync.yaml --json",
-		Args:    cobra.NoArgs,
+		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load()
 			if err != nil {

@@ -21,10 +21,10 @@ func (a *app) connectorsCommand() *cobra.Command {
 		Short: "List the connectors of this build, or show how to configure one",
 		Example: `  crmsync connectors
   crmsync connectors sandbox`,
-		Args: cobra.MaximumNArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			if len(args) == 1 {
-				return a.showConnector(args[0])
+		Args: args(cobra.MaximumNArgs(1)),
+		RunE: func(_ *cobra.Command, names []string) error {
+			if len(names) == 1 {
+				return a.showConnector(names[0])
 			}
 			return a.listConnectors()
 		},

@@ -38,7 +38,7 @@ ports where the usual ones are taken. Ctrl-C stops all of it; what it kept is
 there again at the next start.`,
 		Example: `  crmsync dev
   crmsync dev --data ./trial --log debug`,
-		Args: cobra.NoArgs,
+		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return a.dev(cmd.Context(), data, level)
 		},

@@ -39,7 +39,7 @@ var errFindings = errors.New("there are errors")
 
 // Run runs the command line until it ends or ctx does, and answers the exit
 // status: 0 for success, 1 for an error, 2 for a wrong call.
-func Run(ctx context.Context, args []string, stdout, stderr io.Writer, definitions ...connectors.Definition) int {
+func Run(ctx context.Context, arguments []string, stdout, stderr io.Writer, definitions ...connectors.Definition) int {
 	registry, err := connectors.NewRegistry(definitions...)
 	if err != nil {
 		_, _ = fmt.Fprintln(stderr, "crmsync:", err)
@@ -47,7 +47,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer, definitio
 	}
 	app := &app{registry: registry, stdout: stdout, stderr: stderr}
 	root := app.command()
-	root.SetArgs(args)
+	root.SetArgs(arguments)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	err = root.ExecuteContext(ctx)
@@ -73,7 +73,18 @@ type app struct {
 	json           bool
 }
 
+// usageError is a wrong call.
 type usageError struct{ error }
+
+// args makes a check of the arguments tell a wrong call from other errors.
+func args(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, given []string) error {
+		if err := check(cmd, given); err != nil {
+			return usageError{err}
+		}
+		return nil
+	}
+}
 
 func (a *app) command() *cobra.Command {
 	root := &cobra.Command{
@@ -86,7 +97,7 @@ one on the right contact's timeline in the company's CRMs, exactly once.`,
   crmsync run --config sms.yaml    run the daemon`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args:          args(cobra.NoArgs),
 		RunE:          func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
 	}
 	root.PersistentFlags().StringVar(&a.configFile, "config", "crmsync.yaml", "the configuration file")

@@ -18,7 +18,7 @@ While Temporal is away at the start it waits and is not ready; it never exits fo
 that. On SIGTERM it stops accepting, finishes what is in flight and gives the
 rest back to Temporal, within 30 seconds.`,
 		Example: "  crmsync run --config /etc/crmsync.yaml",
-		Args:    cobra.NoArgs,
+		Args:    args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			c, err := a.load()
 			if err != nil {

@@ -22,7 +22,7 @@ func (a *app) versionCommand() *cobra.Command {
 		Use:     "version",
 		Short:   "Print the version",
 		Example: "  crmsync version --json",
-		Args:    cobra.NoArgs,
+		Args:    args(cobra.NoArgs),
 		RunE: func(*cobra.Command, []string) error {
 			info := versionInfo{Version: buildVersion(), Go: runtime.Version(), Temporal: temporal.SDKVersion}
 			if a.json {

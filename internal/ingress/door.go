@@ -127,7 +127,7 @@ func (d *Door) begin(ctx context.Context) (done func(), err error) {
 
 func (d *Door) startSync(ctx context.Context, e sms.Event, live bool) (string, error) {
 	targets := d.targets(e)
-	if len(targets) == 0 {
+	if len(targets) == 0 && !d.expectsStatus(e) {
 		return Ignored, nil
 	}
 	in := workflows.SyncInput{Event: e, Live: live}
@@ -214,6 +214,13 @@ func (d *Door) take(ctx context.Context, decoded justcall.Decoded, live bool) (A
 		return Answer{Result: Ignored, Reason: string(decoded.Reason)}, nil
 	}
 	return d.Accept(ctx, decoded.Event, live)
+}
+
+// expectsStatus reports whether an event that goes nowhere has to be known all
+// the same: the statuses of an outbound text will look for it, and would wait
+// for a person if they never found it.
+func (d *Door) expectsStatus(e sms.Event) bool {
+	return e.Kind == sms.Sent && len(d.Config.AccountConnectors(e.Account)) > 0
 }
 
 func (d *Door) input(account string) justcall.Input {

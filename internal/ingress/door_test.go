@@ -292,13 +292,24 @@ func nilIfEmpty(s []string) []string {
 // it is taken when a connector is added and it comes again.
 func TestNobodyWantsIt(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, twoCRMs+"routes:\n  - { when: 'direction == \"inbound\"', to: [one] }\n")
-	answer, err := b.door.Accept(t.Context(), event(sms.Sent), true)
+	b := newBench(t, twoCRMs+"routes:\n  - { when: 'direction == \"outbound\"', to: [one] }\n")
+	answer, err := b.door.Accept(t.Context(), event(sms.Received), true)
 	require.NoError(t, err)
 	require.Equal(t, Ignored, answer.Result)
 	require.NotEmpty(t, answer.Reason)
 	require.Empty(t, b.temporal.taken())
 	require.Empty(t, b.redis.Keys())
+}
+
+// TestOutboundIsKnown: a text that is sent is known to Temporal even if no route
+// wants it, so that its statuses do not wait for it in vain.
+func TestOutboundIsKnown(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, twoCRMs+"routes:\n  - { when: 'direction == \"inbound\"', to: [one] }\n")
+	answer, err := b.door.Accept(t.Context(), event(sms.Sent), true)
+	require.NoError(t, err)
+	require.Equal(t, Accepted, answer.Result)
+	require.Len(t, b.temporal.taken(), 1)
 }
 
 func TestQuarantine(t *testing.T) {

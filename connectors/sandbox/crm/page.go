@@ -7,6 +7,7 @@ import (
 	"html/template"
 	"io/fs"
 	"net/http"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -23,7 +24,17 @@ var pages = template.Must(template.New("").Funcs(template.FuncMap{
 	"clock":    func(t time.Time) string { return t.UTC().Format("15:04") },
 	"stamp":    func(t time.Time) string { return t.UTC().Format("2 Jan 2006 15:04 UTC") },
 	"hue":      hue,
+	"words":    words,
 }).ParseFS(files, "page/*.html"))
+
+// words is the text without the lines that only repeat a link of its media,
+// which the page shows by itself.
+func words(m Message) string {
+	lines := slices.DeleteFunc(strings.Split(m.Body, "\n"), func(line string) bool {
+		return slices.ContainsFunc(m.Media, func(media sms.Media) bool { return media.URL == line })
+	})
+	return strings.Join(lines, "\n")
+}
 
 // How much a page shows.
 const (
