@@ -27,8 +27,11 @@ type DeliverResult struct {
 	State  connectors.State `json:"state,omitempty"`
 	Record connectors.Ref   `json:"record,omitzero"`
 	Match  Match            `json:"match,omitzero"`
-	// Ask: EnsureContact has to decide the contact; then deliver again with it.
-	Ask *Ask `json:"ask,omitempty"`
+	// Asked: EnsureContact decides the contact, and answers the workflow by
+	// signal; then deliver again with it. Gone is the contact that the CRM no
+	// longer has.
+	Asked bool           `json:"asked,omitempty"`
+	Gone  connectors.Ref `json:"gone,omitzero"`
 }
 
 // Deliver puts a text on its contact's timeline.
@@ -43,8 +46,11 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResul
 		return DeliverResult{State: connectors.Existed, Record: ref, Match: Match{How: "written before"}}, nil
 	}
 	match, ask, err := at.matchOf(ctx, in)
-	if err != nil || ask != nil {
-		return DeliverResult{Ask: ask}, err
+	if err != nil {
+		return DeliverResult{}, err
+	}
+	if ask != nil {
+		return at.handOver(ctx, *ask)
 	}
 	if err := at.remember(ctx, in.Event, match); err != nil {
 		return DeliverResult{}, err
@@ -83,7 +89,7 @@ func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (Deliv
 		return at.delivered(ctx, in, match, out), nil
 	}
 	if out.Err != nil && out.Err.Kind == connectors.NotFound && !match.Contact.Zero() {
-		return at.contactGone(ctx, in, match), nil
+		return at.contactGone(ctx, in, match)
 	}
 	return DeliverResult{}, err
 }
@@ -155,11 +161,11 @@ func (at *attempt) delivered(ctx context.Context, in DeliverInput, match Match, 
 
 // contactGone answers a contact that was deleted or merged: it is forgotten and
 // looked for anew.
-func (at *attempt) contactGone(ctx context.Context, in DeliverInput, match Match) DeliverResult {
+func (at *attempt) contactGone(ctx context.Context, in DeliverInput, match Match) (DeliverResult, error) {
 	m := in.Event.Message
 	at.Ledger.ForgetContact(ctx, in.Connector, at.Hasher.Phone(m.Contact))
 	at.log.Info("contact is gone, looking again", "contact", match.Contact.ID)
 	ask := at.ask(m)
 	ask.Gone = match.Contact
-	return DeliverResult{Ask: ask}
+	return at.handOver(ctx, *ask)
 }

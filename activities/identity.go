@@ -54,12 +54,13 @@ type Refusal struct {
 	Message string `json:"message"`
 }
 
-// AskContact hands the question to the one EnsureContact workflow of the
-// number, which answers by signal: asking again is harmless, and waiting for
-// the answer costs no slot.
-func (a *Activities) AskContact(ctx context.Context, ask Ask) error {
+// handOver hands the question to the one EnsureContact workflow of the number,
+// which answers the delivery's workflow by signal: asking again is harmless, and
+// waiting for the answer costs no slot.
+func (at *attempt) handOver(ctx context.Context, ask Ask) (DeliverResult, error) {
 	ask.Workflow = activity.GetInfo(ctx).WorkflowExecution.ID
-	return a.signalContact(ctx, ask.Connector, ask.Phone, SignalAsk, ask)
+	err := at.signalContact(ctx, ask.Connector, ask.Phone, SignalAsk, ask)
+	return DeliverResult{Asked: true, Gone: ask.Gone}, err
 }
 
 // Link is a person's decision that a number belongs to a contact.

@@ -40,9 +40,9 @@ const (
 	textPatience = time.Hour
 	// answerPatience is how long to wait for a contact before asking again, in
 	// case somebody ended the workflow that was asked.
-	answerPatience = 10 * time.Minute
-	// maxAsks bounds how often a contact may turn out to be gone in one attempt.
-	maxAsks = 3
+	answerPatience = 30 * time.Minute
+	// maxGone bounds how often a contact may turn out to be gone in one attempt.
+	maxGone = 3
 )
 
 // sync is a running SyncEvent.
@@ -117,7 +117,7 @@ func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
 			return
 		}
 		repair := s.yard.park(ctx, l, refusalOf(err), nil)
-		in.Fresh = false
+		in.Fresh, in.Match = false, nil
 		switch {
 		case repair == nil:
 			s.deliveries[l.name] = activities.DeliveryResult{State: activities.NotAskedFor}
@@ -126,7 +126,7 @@ func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
 			s.deliveries[l.name] = activities.DeliveryResult{State: StateSkipped, Reason: repair.Reason}
 			return
 		case repair.verb == UpdateLink:
-			in.Match = s.link(ctx, l.name, repair.Repair)
+			in.Match = linked(repair.Repair)
 		}
 	}
 }
@@ -142,20 +142,29 @@ func (s *sync) try(ctx workflow.Context, in activities.DeliverInput, text string
 		err := workflow.ExecuteActivity(s.at(ctx, in.Connector), a.UpdateStatus, status).Get(ctx, &out)
 		return resultOf(out), err
 	}
-	for range maxAsks {
+	byHand := in.Match
+	for gone := 0; gone < maxGone; {
 		var out activities.DeliverResult
+		delete(s.answers, in.Connector)
 		err := workflow.ExecuteActivity(s.at(ctx, in.Connector), a.Deliver, in).Get(ctx, &out)
-		if err != nil || out.Ask == nil {
+		switch {
+		case err == nil && !out.Asked && byHand != nil:
+			s.link(ctx, in.Connector, *byHand)
+			return resultOf(out), nil
+		case err != nil || !out.Asked:
 			return resultOf(out), err
-		}
-		if !out.Ask.Gone.Zero() {
+		case !out.Gone.Zero():
 			in.Fresh = false
+			gone++
 		}
-		if in.Match, err = s.ask(ctx, *out.Ask); err != nil {
+		if byHand != nil && out.Gone.Same(byHand.Contact) {
+			break
+		}
+		if in.Match, err = s.await(ctx, in.Connector, out.Gone); err != nil {
 			return activities.DeliveryResult{}, err
 		}
 	}
-	return activities.DeliveryResult{}, temporal.NewApplicationError("the contact is gone each time that it is found", string(connectors.NotFound))
+	return activities.DeliveryResult{}, temporal.NewApplicationError("the CRM does not have this contact", string(connectors.NotFound))
 }
 
 func (s *sync) at(ctx workflow.Context, connector string) workflow.Context {
@@ -167,40 +176,35 @@ func resultOf(out activities.DeliverResult) activities.DeliveryResult {
 	return activities.DeliveryResult{State: out.State, Record: out.Record, Contact: out.Match.Contact, How: out.Match.How}
 }
 
-// ask waits for the number's EnsureContact workflow to decide.
-func (s *sync) ask(ctx workflow.Context, ask activities.Ask) (*activities.Match, error) {
-	var a *activities.Activities
+// await waits for the answer of the number's EnsureContact workflow. It answers
+// nil where that takes too long: then the delivery asks again.
+func (s *sync) await(ctx workflow.Context, connector string, gone connectors.Ref) (*activities.Match, error) {
 	fits := func() bool {
-		answer, ok := s.answers[ask.Connector]
-		return ok && (ask.Gone.Zero() || !answer.Match.Contact.Same(ask.Gone))
+		answer, ok := s.answers[connector]
+		return ok && (gone.Zero() || !answer.Match.Contact.Same(gone))
 	}
-	delete(s.answers, ask.Connector)
-	for {
-		if err := workflow.ExecuteActivity(atHome(ctx, "ask for the contact → "+ask.Connector), a.AskContact, ask).Get(ctx, nil); err != nil {
-			return nil, err
-		}
-		if ok, err := workflow.AwaitWithTimeout(ctx, answerPatience, fits); err != nil {
-			return nil, err
-		} else if ok {
-			break
-		}
+	if ok, err := workflow.AwaitWithTimeout(ctx, answerPatience, fits); err != nil || !ok {
+		return nil, err
 	}
-	answer := s.answers[ask.Connector]
+	answer := s.answers[connector]
 	if answer.Refused != nil {
 		return nil, temporal.NewApplicationError(answer.Refused.Message, answer.Refused.Kind)
 	}
 	return &answer.Match, nil
 }
 
-// link remembers a person's decision and uses it.
-func (s *sync) link(ctx workflow.Context, connector string, r Repair) *activities.Match {
+// linked is the match that a person decided.
+func linked(r Repair) *activities.Match {
+	return &activities.Match{Contact: connectors.Ref{Type: r.ContactType, ID: r.Contact}, How: "linked by a person"}
+}
+
+// link remembers a person's decision, once a text has been delivered by it.
+func (s *sync) link(ctx workflow.Context, connector string, match activities.Match) {
 	var a *activities.Activities
-	match := activities.Match{Contact: connectors.Ref{Type: r.ContactType, ID: r.Contact}, How: "linked by a person"}
 	link := activities.Link{Connector: connector, Phone: s.in.Event.Message.Contact, Match: match}
 	if err := workflow.ExecuteActivity(atHome(ctx, "remember the link → "+connector), a.LinkContact, link).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("link not remembered", "connector", connector, "error", err)
 	}
-	return &match
 }
 
 // awaitText waits until the text of a status is known, and answers where it

@@ -245,9 +245,7 @@ func TestSyncEventIsFreshOnlyTheFirstTimeALiveEventIsTried(t *testing.T) {
 // asking is a delivery that needs its contact decided first; gone is one that
 // the CRM no longer has.
 func asking(gone string) activities.DeliverResult {
-	return activities.DeliverResult{Ask: &activities.Ask{
-		Connector: "hubspot", Phone: "+15125551234", Create: true, Gone: ref(gone),
-	}}
+	return activities.DeliverResult{Asked: true, Gone: ref(gone)}
 }
 
 // deliverOnceMatched asks until the workflow comes with a contact.
@@ -266,37 +264,36 @@ func TestSyncEventAsksForTheContactAndDeliversWithTheAnswer(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	delivered := on(e, acts.Deliver, deliverOnceMatched)
-	asked := told(e, acts.AskContact, func(int, activities.Ask) error { return nil })
 	e.after(time.Minute, func() { e.SignalWorkflow(activities.SignalAnswer, answer("c1")) })
 
 	got := result[activities.SyncResult](e, workflows.SyncEvent, to("hubspot"))
 
-	require.Equal(t, []activities.Ask{*asking("").Ask}, asked.all())
+	require.Len(t, delivered.all(), 2)
 	require.Equal(t, "c1", delivered.all()[1].Match.Contact.ID)
 	require.True(t, delivered.all()[1].Fresh, "nothing was written before the question")
 	require.Equal(t, ref("c1"), got.Deliveries["hubspot"].Contact)
 }
 
-func TestSyncEventAsksAgainEveryTenMinutes(t *testing.T) {
+func TestSyncEventAsksAgainEveryHalfHour(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	on(e, acts.Deliver, deliverOnceMatched)
 	began := e.Now()
 	var at []time.Duration
-	told(e, acts.AskContact, func(int, activities.Ask) error {
+	on(e, acts.Deliver, func(n int, in activities.DeliverInput) (activities.DeliverResult, error) {
 		at = append(at, e.Now().Sub(began).Round(time.Minute))
-		return nil
+		return deliverOnceMatched(n, in)
 	})
-	e.after(25*time.Minute, func() { e.SignalWorkflow(activities.SignalAnswer, answer("c1")) })
-	result[activities.SyncResult](e, workflows.SyncEvent, to("hubspot"))
-	require.Equal(t, []time.Duration{0, 10 * time.Minute, 20 * time.Minute}, at)
+	e.after(130*time.Minute, func() { e.SignalWorkflow(activities.SignalAnswer, answer("c1")) })
+	got := result[activities.SyncResult](e, workflows.SyncEvent, to("hubspot"))
+	half := 30 * time.Minute
+	require.Equal(t, []time.Duration{0, half, 2 * half, 3 * half, 4 * half, 130 * time.Minute}, at)
+	require.Equal(t, connectors.Written, got.Deliveries["hubspot"].State, "a long wait is no failure")
 }
 
 func TestSyncEventKeepsTheAnswersOfConnectorsApart(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	on(e, acts.Deliver, deliverOnceMatched)
-	told(e, acts.AskContact, func(int, activities.Ask) error { return nil })
 	e.after(time.Minute, func() {
 		e.SignalWorkflow(activities.SignalAnswer, activities.Answer{Connector: "close", Match: matchOf("of another CRM")})
 	})
@@ -316,7 +313,6 @@ func TestSyncEventIgnoresAnAnswerThatNamesTheGoneContact(t *testing.T) {
 		}
 		return activities.DeliverResult{State: connectors.Written, Record: ref("r1"), Match: *in.Match}, nil
 	})
-	asked := told(e, acts.AskContact, func(int, activities.Ask) error { return nil })
 	e.after(time.Minute, func() { e.SignalWorkflow(activities.SignalAnswer, answer("deleted")) })
 	e.after(2*time.Minute, func() {
 		require.Len(t, delivered.all(), 1)
@@ -325,7 +321,6 @@ func TestSyncEventIgnoresAnAnswerThatNamesTheGoneContact(t *testing.T) {
 
 	got := result[activities.SyncResult](e, workflows.SyncEvent, to("hubspot"))
 
-	require.Equal(t, ref("deleted"), asked.all()[0].Gone)
 	require.Equal(t, ref("merged"), got.Deliveries["hubspot"].Contact)
 	require.False(t, delivered.all()[1].Fresh, "the first attempt may have written")
 }
@@ -334,13 +329,11 @@ func TestSyncEventParksWhatEnsureContactRefuses(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
 	on(e, acts.Deliver, deliverOnceMatched)
-	told(e, acts.AskContact, func(n int, _ activities.Ask) error {
-		e.SignalWorkflow(activities.SignalAnswer, map[bool]activities.Answer{
-			true:  {Connector: "hubspot", Refused: &activities.Refusal{Kind: string(connectors.Forbidden), Message: "may not create contacts"}},
-			false: answer("c1"),
-		}[n == 1])
-		return nil
+	e.after(time.Minute, func() {
+		refusal := &activities.Refusal{Kind: string(connectors.Forbidden), Message: "may not create contacts"}
+		e.SignalWorkflow(activities.SignalAnswer, activities.Answer{Connector: "hubspot", Refused: refusal})
 	})
+	e.after(time.Hour+time.Minute, func() { e.SignalWorkflow(activities.SignalAnswer, answer("c1")) })
 	e.after(time.Hour, func() {
 		require.Contains(t, e.details(), "**hubspot is parked**: may not create contacts (FORBIDDEN)")
 		e.repair(workflows.UpdateRetry, workflows.Repair{})
@@ -356,16 +349,41 @@ func TestSyncEventParksAfterThreeContactsThatWereGone(t *testing.T) {
 	delivered := on(e, acts.Deliver, func(n int, _ activities.DeliverInput) (activities.DeliverResult, error) {
 		return asking(gone[n-1]), nil
 	})
-	told(e, acts.AskContact, func(n int, _ activities.Ask) error {
-		e.SignalWorkflow(activities.SignalAnswer, answer([]string{"c1", "c2", "c3"}[n-1]))
-		return nil
-	})
+	for n, contact := range []string{"c1", "c2", "c3"} {
+		e.after(time.Duration(n+1)*time.Minute, func() { e.SignalWorkflow(activities.SignalAnswer, answer(contact)) })
+	}
 	e.after(time.Hour, func() {
-		require.Contains(t, e.details(), "the contact is gone each time that it is found (NOT_FOUND)")
+		require.Contains(t, e.details(), "the CRM does not have this contact (NOT_FOUND)")
 		e.repair(workflows.UpdateSkip, workflows.Repair{})
 	})
 	result[activities.SyncResult](e, workflows.SyncEvent, to("hubspot"))
 	require.Len(t, delivered.all(), 3)
+}
+
+// A link that names no contact is no link: the person is told, and nothing is
+// remembered.
+func TestSyncEventParksALinkToNobody(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	on(e, acts.Deliver, func(n int, in activities.DeliverInput) (activities.DeliverResult, error) {
+		switch {
+		case n == 1:
+			return activities.DeliverResult{}, refused(connectors.Invalid, "no")
+		case in.Match.Contact.ID == "typo":
+			return asking("typo"), nil
+		}
+		return activities.DeliverResult{State: connectors.Written, Match: *in.Match}, nil
+	})
+	links := told(e, acts.LinkContact, func(int, activities.Link) error { return nil })
+	e.after(time.Minute, func() { e.repair(workflows.UpdateLink, workflows.Repair{Contact: "typo"}) })
+	e.after(2*time.Minute, func() {
+		require.Contains(t, e.details(), "the CRM does not have this contact (NOT_FOUND)")
+		require.Empty(t, links.all())
+		e.repair(workflows.UpdateLink, workflows.Repair{Contact: "c1"})
+	})
+	got := result[activities.SyncResult](e, workflows.SyncEvent, to("hubspot"))
+	require.Equal(t, ref("c1"), got.Deliveries["hubspot"].Contact)
+	require.Len(t, links.all(), 1)
 }
 
 func TestSyncEventThatAnOperatorCancelsEndsAsCancelled(t *testing.T) {
