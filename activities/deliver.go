@@ -165,7 +165,7 @@ func (at *attempt) contactGone(ctx context.Context, in DeliverInput, match Match
 	m := in.Event.Message
 	at.Ledger.ForgetContact(ctx, in.Connector, at.Hasher.Phone(m.Contact))
 	at.log.Info("contact is gone, looking again", "contact", match.Contact.ID)
-	ask := at.ask(m)
+	ask := at.ask(ctx, in.Event)
 	ask.Gone = match.Contact
 	return at.handOver(ctx, *ask)
 }

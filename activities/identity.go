@@ -113,13 +113,13 @@ func (at *attempt) resolve(ctx context.Context, e sms.Event) (Match, *Ask, error
 	case err != nil || memory == knows:
 		return match, nil, err
 	case memory == decides:
-		return Match{}, at.ask(m), nil
+		return Match{}, at.ask(ctx, e), nil
 	}
 	found, err := at.find(ctx, m.Contact)
 	if err != nil {
 		return Match{}, nil, err
 	}
-	return at.decide(e, found)
+	return at.decide(ctx, e, found)
 }
 
 // memory is what is remembered of a number.
@@ -156,12 +156,18 @@ func (at *attempt) recall(ctx context.Context, phone sms.Phone) (match Match, m 
 }
 
 // ask is the question for EnsureContact about a message's contact.
-func (at *attempt) ask(m sms.Message) *Ask {
-	policy := at.inst.Contacts
+func (at *attempt) ask(ctx context.Context, e sms.Event) *Ask {
+	m := e.Message
 	return &Ask{
 		Connector: at.inst.Name, Phone: m.Contact, Name: m.ContactName, Email: m.ContactEmail,
-		Create: policy.None == "create" && at.caps.Create && policy.creates(m),
+		Create: at.inst.Contacts.None == "create" && at.caps.Create && at.mayCreate(ctx, e),
 	}
+}
+
+// mayCreate reports whether a text may bring a contact into being. One between
+// two of the company's own lines never does.
+func (at *attempt) mayCreate(ctx context.Context, e sms.Event) bool {
+	return at.inst.Contacts.creates(e.Message) && !at.Ledger.Line(ctx, e.Account, at.Hasher.Phone(e.Message.Contact))
 }
 
 func (at *attempt) find(ctx context.Context, phone sms.Phone) ([]connectors.Contact, error) {
@@ -183,13 +189,13 @@ func (at *attempt) find(ctx context.Context, phone sms.Phone) ([]connectors.Cont
 }
 
 // decide applies the policy to what the search found.
-func (at *attempt) decide(e sms.Event, found []connectors.Contact) (Match, *Ask, error) {
+func (at *attempt) decide(ctx context.Context, e sms.Event, found []connectors.Contact) (Match, *Ask, error) {
 	policy := at.inst.Contacts
 	switch {
 	case len(found) == 1:
 		return matched(found[0], "only match"), nil, nil
 	case len(found) > 1 && policy.Several == "sticky":
-		return Match{}, at.ask(e.Message), nil
+		return Match{}, at.ask(ctx, e), nil
 	case len(found) > 1:
 		match, err := policy.choose(found)
 		return match, nil, err
@@ -199,14 +205,14 @@ func (at *attempt) decide(e sms.Event, found []connectors.Contact) (Match, *Ask,
 		return Match{How: "unlinked: no contact has this number"}, nil, nil
 	case !at.caps.Create:
 		return Match{How: "unlinked: no contact has this number, and this CRM offers no way to create one"}, nil, nil
-	case !policy.creates(e.Message):
+	case !at.mayCreate(ctx, e):
 		return Match{How: "unlinked: no contact has this number, and create_when does not allow to create one"}, nil, nil
 	}
-	return Match{}, at.ask(e.Message), nil
+	return Match{}, at.ask(ctx, e), nil
 }
 
-// creates reports whether a message may bring a contact into being. The
-// company's own line never does.
+// creates reports whether a message may bring a contact into being, as far as
+// the message tells.
 func (p ContactPolicy) creates(m sms.Message) bool {
 	if m.Contact == m.Line {
 		return false

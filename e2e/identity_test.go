@@ -123,6 +123,7 @@ func TestNoContact(t *testing.T) {
 		inbound("msg_1", "ACME", "a sender's name").json(),
 		outbound("msg_2", "+15125557777", "to somebody unknown").json(),
 		inbound("msg_3", line, "from our own line").json(),
+		text{id: "msg_4", event: "sms.received", from: line, to: "+15125550177", line: "+15125550177", body: "from one line to another"}.json(),
 	} {
 		key := p.accepted(body)
 		result := st.result(key).Deliveries["crm"]
@@ -130,7 +131,7 @@ func TestNoContact(t *testing.T) {
 		require.Contains(t, result.How, "unlinked", i)
 	}
 	require.Empty(t, st.crm.Contacts())
-	require.Len(t, st.crm.Messages(), 4)
+	require.Len(t, st.crm.Messages(), 5)
 }
 
 // addSarahs adds contacts with one number, each in another spelling.

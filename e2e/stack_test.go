@@ -238,6 +238,7 @@ func (p *process) accepted(body []byte) string {
 // text is a classic webhook of a text.
 type text struct {
 	id, event, from, to, body string
+	line                      string // ours; line when empty
 	at                        time.Time
 }
 
@@ -252,8 +253,9 @@ func outbound(id, to, body string) text {
 const line = "+15125550100"
 
 func (m text) json() []byte {
+	m.line = cmp.Or(m.line, line)
 	direction := "inbound"
-	if m.from == line {
+	if m.from == m.line {
 		direction = "outbound"
 	}
 	if m.at.IsZero() {
@@ -263,7 +265,7 @@ func (m text) json() []byte {
 		"event": m.event, "timestamp": m.at.UTC().Format(time.RFC3339),
 		"data": map[string]any{
 			"message_id": m.id, "direction": direction, "from": m.from, "to": m.to, "body": m.body,
-			"media_urls": []string{}, "justcall_number": line, "contact_name": "Contact of " + m.id, "agent_id": nil,
+			"media_urls": []string{}, "justcall_number": m.line, "contact_name": "Contact of " + m.id, "agent_id": nil,
 		},
 	})
 	return out

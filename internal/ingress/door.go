@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -35,6 +36,8 @@ const (
 	MaxStarts = 64
 	// MaxQuarantined is how much of an undecodable body is kept, in bytes.
 	MaxQuarantined = 256 << 10
+	// lineMemory is how long a process does not tell Redis a line again.
+	lineMemory = time.Hour
 	// verifyTimeout is how long a duplicate may ask Temporal whether its
 	// workflow was terminated.
 	verifyTimeout = 150 * time.Millisecond
@@ -55,11 +58,12 @@ type Door struct {
 	Log        hclog.Logger
 
 	starts chan struct{}
+	lines  *sync.Map // account and line → when Redis was told
 }
 
 // NewDoor makes a Door ready for use.
 func NewDoor(d Door) *Door {
-	d.starts = make(chan struct{}, MaxStarts)
+	d.starts, d.lines = make(chan struct{}, MaxStarts), &sync.Map{}
 	return &d
 }
 
@@ -76,9 +80,24 @@ func (d *Door) Accept(ctx context.Context, e sms.Event, live bool) (Answer, erro
 	}
 	if result != Ignored {
 		d.Ledger.MarkSeen(ctx, key)
+		d.rememberLine(ctx, e)
 		return Answer{Result: result, Key: key}, nil
 	}
 	return Answer{Result: Ignored, Key: key, Reason: "no connector is configured for it"}, nil
+}
+
+// rememberLine lets whoever decides on a contact know the company's own lines:
+// they text each other, too, and are nobody's contact.
+func (d *Door) rememberLine(ctx context.Context, e sms.Event) {
+	if !e.Message.Line.E164() {
+		return
+	}
+	hash := d.Hasher.Phone(e.Message.Line)
+	if told, ok := d.lines.Load(e.Account + hash); ok && time.Since(told.(time.Time)) < lineMemory {
+		return
+	}
+	d.Ledger.MarkLine(ctx, e.Account, hash)
+	d.lines.Store(e.Account+hash, time.Now())
 }
 
 // ended reports whether an operator ended the workflow of an event that was

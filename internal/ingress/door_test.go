@@ -43,8 +43,8 @@ func TestRedisIsToldLast(t *testing.T) {
 			answer, err := b.door.Accept(t.Context(), event(kind), true)
 			require.NoError(t, err)
 			require.Equal(t, Answer{Result: Accepted, Key: "main/msg_1/" + string(kind)}, answer)
-			require.Equal(t, []string{"seen", "start", "mark_seen"}, b.read()[2:])
-			require.Len(t, b.redis.Keys(), 1)
+			require.Equal(t, []string{"seen", "start", "mark_seen", "mark_line"}, b.read()[2:])
+			require.Len(t, b.redis.Keys(), 2)
 		})
 	}
 }

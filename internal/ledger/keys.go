@@ -9,6 +9,7 @@ import "time"
 //	{name}:{namespace id}:contact:{connector}:{keyed hash of the number}
 //	{name}:{namespace id}:record:{connector}:{message key}
 //	{name}:{namespace id}:intent:{connector}:{message key}
+//	{name}:{namespace id}:line:{account}:{keyed hash of the number}
 
 // How long memories last. A contact's is short, since people merge and delete
 // contacts; it is not renewed by use.
@@ -17,6 +18,7 @@ const (
 	contactTTL = 24 * time.Hour
 	recordTTL  = 30 * 24 * time.Hour
 	intentTTL  = 30 * 24 * time.Hour
+	lineTTL    = 30 * 24 * time.Hour
 )
 
 func prefix(name, namespaceID string) string { return name + ":" + namespaceID + ":" }
@@ -27,5 +29,7 @@ func contactKey(connector, numberHash string) string {
 }
 
 func recordKey(connector, messageKey string) string { return "record:" + connector + ":" + messageKey }
+
+func lineKey(account, numberHash string) string { return "line:" + account + ":" + numberHash }
 
 func intentKey(connector, messageKey string) string { return "intent:" + connector + ":" + messageKey }

@@ -81,6 +81,7 @@ func TestRemembers(t *testing.T) {
 	require.Equal(t, []string{
 		"test:ns1:contact:hubspot:" + numberHash,
 		"test:ns1:intent:hubspot:" + messageKey,
+		"test:ns1:line:main:" + numberHash,
 		"test:ns1:record:hubspot:" + messageKey,
 		"test:ns1:seen:" + eventKey,
 	}, m.Keys(), "names are persisted: append-only")
@@ -90,7 +91,7 @@ func TestRemembers(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{
 		"seen": 2, "mark_seen": 1, "contact": 4, "remember_contact": 2, "forget_contact": 1,
-		"record": 4, "remember_record": 2, "forget_record": 1, "win_intent": 3,
+		"record": 4, "remember_record": 2, "forget_record": 1, "win_intent": 3, "mark_line": 1, "line": 3,
 	}, c.n)
 }
 
@@ -103,6 +104,11 @@ func remembers(t *testing.T, l *ledger.Ledger) {
 	require.False(t, l.Seen(ctx, eventKey))
 	l.MarkSeen(ctx, eventKey)
 	require.True(t, l.Seen(ctx, eventKey))
+
+	require.False(t, l.Line(ctx, "main", numberHash))
+	l.MarkLine(ctx, "main", numberHash)
+	require.True(t, l.Line(ctx, "main", numberHash))
+	require.False(t, l.Line(ctx, "other", numberHash), "another account's line")
 
 	_, found := l.Contact(ctx, "hubspot", numberHash)
 	require.False(t, found)

@@ -11,12 +11,7 @@ import (
 // Seen reports whether the event with this key was accepted before. False means
 // only that nobody remembers.
 func (l *Ledger) Seen(ctx context.Context, key string) bool {
-	var n int64
-	ok := l.do(ctx, "seen", read, seenKey(key), func(ctx context.Context, key string) (err error) {
-		n, err = l.redis.Exists(ctx, key).Result()
-		return err
-	})
-	return ok && n > 0
+	return l.exists(ctx, "seen", seenKey(key))
 }
 
 // MarkSeen remembers for 30 days that the event was accepted. To be called only
@@ -71,6 +66,18 @@ func (l *Ledger) ForgetRecord(ctx context.Context, connector, messageKey string)
 	l.forget(ctx, "forget_record", recordKey(connector, messageKey))
 }
 
+// MarkLine remembers for 30 days that a number (as its keyed hash) is one of the
+// company's own lines.
+func (l *Ledger) MarkLine(ctx context.Context, account, numberHash string) {
+	l.set(ctx, "mark_line", lineKey(account, numberHash), "1", lineTTL)
+}
+
+// Line reports whether a number is known to be one of the company's own. False
+// means only that nobody remembers.
+func (l *Ledger) Line(ctx context.Context, account, numberHash string) bool {
+	return l.exists(ctx, "line", lineKey(account, numberHash))
+}
+
 // WinIntent reports whether the caller is the first to intend this write. True
 // means that Redis said so just now and within the time limit; any doubt is
 // false, also when the key may have been set and only the answer was lost. The
@@ -85,6 +92,15 @@ func (l *Ledger) WinIntent(ctx context.Context, connector, messageKey string) bo
 		return err
 	})
 	return ok && won
+}
+
+func (l *Ledger) exists(ctx context.Context, op, part string) bool {
+	var n int64
+	ok := l.do(ctx, op, read, part, func(ctx context.Context, key string) (err error) {
+		n, err = l.redis.Exists(ctx, key).Result()
+		return err
+	})
+	return ok && n > 0
 }
 
 func (l *Ledger) set(ctx context.Context, op, part, value string, ttl time.Duration) {
