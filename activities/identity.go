@@ -205,10 +205,24 @@ func (at *attempt) decide(ctx context.Context, e sms.Event, found []connectors.C
 		return Match{How: "unlinked: no contact has this number"}, nil, nil
 	case !at.caps.Create:
 		return Match{How: "unlinked: no contact has this number, and this CRM offers no way to create one"}, nil, nil
+	case !at.mayCreate(ctx, e) && at.mayAppear(ctx, e):
+		return Match{}, nil, again(Waiting, "an answer may have overtaken the text that creates the contact", replyGrace)
 	case !at.mayCreate(ctx, e):
 		return Match{How: "unlinked: no contact has this number, and create_when does not allow to create one"}, nil, nil
 	}
 	return Match{}, at.ask(ctx, e), nil
+}
+
+// replyGrace is how long an outbound text to an unknown number waits, once, for
+// the inbound text that it may be an automatic answer to.
+const replyGrace = 10 * time.Second
+
+// mayAppear reports whether the contact may be about to be created by a text of
+// the other direction.
+func (at *attempt) mayAppear(ctx context.Context, e sms.Event) bool {
+	m := e.Message
+	return at.inst.Contacts.CreateWhen == "inbound" && m.Direction == sms.Outbound && m.Contact != m.Line &&
+		activity.GetInfo(ctx).Attempt == 1
 }
 
 // creates reports whether a message may bring a contact into being, as far as

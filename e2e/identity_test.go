@@ -94,6 +94,19 @@ func TestContactGone(t *testing.T) {
 	require.Equal(t, "only match", third.How)
 }
 
+// TestQuickAnswer lets an automatic answer overtake the first text of a new
+// number: it stands on the timeline of the contact that the text creates.
+func TestQuickAnswer(t *testing.T) {
+	t.Parallel()
+	st := newStack(t, setup{})
+	p := st.daemon()
+	answer := p.accepted(outbound("msg_answer", sarah, "We will call you back.").json())
+	first := p.accepted(inbound("msg_first", sarah, "Please call me.").json())
+	contact := st.result(first).Deliveries["crm"].Contact
+	require.NotEmpty(t, contact.ID)
+	require.Equal(t, contact.ID, st.result(answer).Deliveries["crm"].Contact.ID)
+}
+
 // TestSeveralContacts asks for the contact of a number that three have: sticky
 // keeps to one of them, also with Redis empty and another one updated since.
 func TestSeveralContacts(t *testing.T) {
