@@ -29,8 +29,8 @@ func TestPromise(t *testing.T) { //nolint:paralleltest // it wants the machine f
 	if testing.Short() {
 		t.Skip("takes minutes; the short form of the same faults is TestLostAnswers")
 	}
-	for _, class := range []connectors.Class{connectors.ClassB, connectors.ClassD} {
-		t.Run(string(class), func(t *testing.T) { keepPromise(t, class) }) //nolint:paralleltest // one after the other
+	for _, class := range []connectors.Class{connectors.ClassB, connectors.ClassD} { //nolint:paralleltest // one after the other
+		t.Run(string(class), func(t *testing.T) { keepPromise(t, class) })
 	}
 }
 
