@@ -18,12 +18,12 @@ func to(targets ...string) workflows.SyncInput {
 	return workflows.SyncInput{Event: received(), Targets: targets, Live: true}
 }
 
-// refusing parks the deliveries to one connector, as often as times says, and
+// refusing parks the deliveries to close, as often as times says, and
 // writes all others.
-func refusing(connector string, times int) func(int, activities.DeliverInput) (activities.DeliverResult, error) {
+func refusing(times int) func(int, activities.DeliverInput) (activities.DeliverResult, error) {
 	refusals := 0
 	return func(_ int, in activities.DeliverInput) (activities.DeliverResult, error) {
-		if in.Connector == connector && refusals < times {
+		if in.Connector == "close" && refusals < times {
 			refusals++
 			return activities.DeliverResult{}, refused(connectors.Invalid, "put messages: INVALID: no such field")
 		}
@@ -59,7 +59,7 @@ func TestSyncEventWithoutTargetsEndsAtOnce(t *testing.T) {
 func TestSyncEventDeliversToEachConnectorWhateverTheOthersDo(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	delivered := on(e, acts.Deliver, refusing("close", 1))
+	delivered := on(e, acts.Deliver, refusing(1))
 	e.after(time.Hour, func() {
 		require.Equal(t, workflows.StateParked, e.state())
 		require.Equal(t, []string{"close=parked", "hubspot=written"}, e.listed())
@@ -102,7 +102,7 @@ func TestSyncEventShowsADeliveryThatEndsWhileAnotherIsParked(t *testing.T) {
 func TestSyncEventParksAgainWhatIsRefusedAgain(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	delivered := on(e, acts.Deliver, refusing("close", 2))
+	delivered := on(e, acts.Deliver, refusing(2))
 	e.after(time.Hour, func() { e.repair(workflows.UpdateRetry, workflows.Repair{Connector: "close"}) })
 	e.after(2*time.Hour, func() {
 		require.Equal(t, workflows.StateParked, e.state())
@@ -116,7 +116,7 @@ func TestSyncEventParksAgainWhatIsRefusedAgain(t *testing.T) {
 func TestSyncEventSkipEndsADeliveryWithItsReason(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	on(e, acts.Deliver, refusing("close", 1))
+	on(e, acts.Deliver, refusing(1))
 	e.after(time.Hour, func() {
 		e.repair(workflows.UpdateSkip, workflows.Repair{Connector: "close", Reason: "a test message"})
 	})
@@ -200,7 +200,7 @@ func TestSyncEventRejectsRepairsWhileNothingIsParked(t *testing.T) {
 func TestSyncEventTakesOneRepairForEachParking(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	on(e, acts.Deliver, refusing("close", 1))
+	on(e, acts.Deliver, refusing(1))
 	e.after(time.Hour, func() {
 		e.repair(workflows.UpdateSkip, workflows.Repair{})
 		e.rejected(workflows.UpdateRetry, workflows.Repair{}, "nothing is parked")
@@ -226,7 +226,7 @@ func TestSyncEventIsFreshOnlyTheFirstTimeALiveEventIsTried(t *testing.T) {
 			t.Parallel()
 			e := newEnv(t)
 			e.run.reset = c.reset
-			delivered := on(e, acts.Deliver, refusing("close", 1))
+			delivered := on(e, acts.Deliver, refusing(1))
 			e.after(time.Hour, func() { e.repair(workflows.UpdateRetry, workflows.Repair{}) })
 			in := to("close")
 			in.Live = c.live
@@ -412,7 +412,7 @@ func TestSyncEventThatAnOperatorCancelsEndsAsCancelled(t *testing.T) {
 func TestSyncEventSetsNoSearchAttributesWhenItWasStartedWithout(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
-	on(e, acts.Deliver, refusing("close", 1))
+	on(e, acts.Deliver, refusing(1))
 	e.after(time.Hour, func() { e.repair(workflows.UpdateRetry, workflows.Repair{}) })
 	in := to("close")
 	in.Plain = true
