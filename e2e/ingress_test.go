@@ -22,6 +22,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/internal/devstack"
 	"crmsync/internal/justcall/justcalltest"
+	"crmsync/internal/ledger"
 	"crmsync/workflows"
 )
 
@@ -301,4 +302,24 @@ func TestRedisAway(t *testing.T) {
 	require.Empty(t, st.crm.Doubles())
 	require.Empty(t, st.crm.ContactDoubles())
 	require.Equal(t, 1, strings.Count(p.log.String(), "redis is down"), "it is said once")
+	detail := p.detail()
+	require.Equal(t, map[string]int64{"accepted": 3, "duplicate": 3}, detail.Webhooks)
+	require.False(t, detail.Redis.Up)
+	require.Positive(t, detail.RedisFailures, "and counted every time")
+}
+
+// readiness is the detail that the daemon shows to operators.
+type readiness struct {
+	Webhooks      map[string]int64 `json:"webhooks"`
+	Redis         ledger.State     `json:"redis"`
+	RedisFailures int64            `json:"redis_failures"`
+}
+
+func (p *process) detail() (d readiness) {
+	p.st.t.Helper()
+	response, err := http.Get("http://" + p.admin + "/readyz")
+	require.NoError(p.st.t, err)
+	defer response.Body.Close()
+	require.NoError(p.st.t, json.NewDecoder(response.Body).Decode(&d))
+	return d
 }

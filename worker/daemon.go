@@ -47,6 +47,8 @@ type daemon struct {
 	started atomic.Bool   // workers poll
 	up      chan struct{} // closed once they do
 	fatal   chan error    // a worker that cannot go on
+
+	redisFailures atomic.Int64
 }
 
 // newDaemon wires everything together, without any I/O.
@@ -59,23 +61,31 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	if err != nil {
 		return nil, err
 	}
-	memory, err := ledger.Open(ledger.Options{
-		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Log: log.Named("redis"),
+	d := &daemon{config: c, log: log, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
+	d.ledger, err = ledger.Open(ledger.Options{
+		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Log: log.Named("redis"), OnOp: d.countRedis,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	hasher := sms.NewHasher(c.Privacy.HashKey())
-	d := &daemon{config: c, log: log, temporal: temporal, ledger: memory, up: make(chan struct{}), fatal: make(chan error, 1)}
 	d.door = ingress.NewDoor(ingress.Door{
-		Config: c, Temporal: temporal, Ledger: memory, Hasher: hasher,
+		Config: c, Temporal: temporal, Ledger: d.ledger, Hasher: hasher,
 		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"),
 	})
 	d.acts = &activities.Activities{
-		Deployment: c.Name, Temporal: temporal, Converter: converter.GetDefaultDataConverter(), Ledger: memory,
+		Deployment: c.Name, Temporal: temporal, Converter: converter.GetDefaultDataConverter(), Ledger: d.ledger,
 		Hasher: hasher, Instances: instances, Door: d.door, Log: log.Named("deliver"),
 	}
 	return d, nil
+}
+
+// countRedis counts every call that Redis failed; the log says it once for each
+// change of state.
+func (d *daemon) countRedis(_ string, err error) {
+	if err != nil {
+		d.redisFailures.Add(1)
+	}
 }
 
 // run serves until ctx ends, and then stops gracefully.

@@ -57,13 +57,16 @@ type Door struct {
 	Attributes workflows.Attributes
 	Log        hclog.Logger
 
+	// Counts is what the webhooks were answered.
+	Counts *Counts
+
 	starts chan struct{}
 	lines  *sync.Map // account and line → when Redis was told
 }
 
 // NewDoor makes a Door ready for use.
 func NewDoor(d Door) *Door {
-	d.starts, d.lines = make(chan struct{}, MaxStarts), &sync.Map{}
+	d.Counts, d.starts, d.lines = &Counts{}, make(chan struct{}, MaxStarts), &sync.Map{}
 	return &d
 }
 

@@ -61,6 +61,7 @@ func NewHandler(door *Door) http.Handler {
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	status, answer := h.answer(w, r)
+	h.door.Counts.add(answer)
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}

@@ -24,11 +24,11 @@ const (
 // State is how Redis does, as far as calls have shown. It is taken to be up
 // until one has failed.
 type State struct {
-	Up    bool
-	Since time.Time // of the last change, or of Open
+	Up    bool      `json:"up"`
+	Since time.Time `json:"since"` // of the last change, or of Open
 	// LastError is why the last call failed, without secrets; it stays after
 	// Redis has come up again.
-	LastError string
+	LastError string `json:"last_error,omitempty"`
 }
 
 // health decides which calls are tried.
