@@ -219,7 +219,8 @@ func (c *consent) parked(ctx workflow.Context, l *consentLane, version int, err 
 	moot := func() bool { return l.wanted != version }
 	repair := c.yard.park(ctx, l.lot, refusalOf(err), moot)
 	if repair != nil && repair.verb == UpdateSkip {
-		l.applied, l.result = version, string(StateSkipped)
+		l.applied, l.result, l.unsettled = version, string(StateSkipped), false
+		c.publish(ctx)
 	}
 }
 
