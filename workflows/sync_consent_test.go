@@ -294,7 +294,6 @@ func TestSyncConsentRejectsRepairsThatMeanNothing(t *testing.T) {
 	e.after(time.Hour, func() {
 		e.rejected(workflows.UpdateRetry, workflows.Repair{Connector: "close"}, `nothing is parked for "close"`)
 		e.rejected(workflows.UpdateSkip, workflows.Repair{}, "nothing is parked")
-		e.rejected(workflows.UpdateLink, workflows.Repair{Contact: "7"}, "unknown update link. KnownUpdates=[retry skip]")
 	})
 	e.runUntilCancelled(2*time.Hour, workflows.SyncConsent, consentOf)
 }
