@@ -21,8 +21,8 @@ type StatusInput struct {
 	Text string `json:"text"`
 }
 
-// NotAskedFor is the state of a status that a later one has overtaken.
-const NotAskedFor connectors.State = "superseded"
+// Superseded is the state of a status that a later one has overtaken.
+const Superseded connectors.State = "superseded"
 
 // TextOf is where a status finds its text.
 type TextOf struct {
@@ -67,7 +67,7 @@ func (a *Activities) UpdateStatus(ctx context.Context, in StatusInput) (DeliverR
 		return DeliverResult{State: connectors.NotApplicable}, nil
 	}
 	if superseded, err := at.exclude(ctx, in.Event); err != nil || superseded {
-		return DeliverResult{State: NotAskedFor}, err
+		return DeliverResult{State: Superseded}, err
 	}
 	found, err := at.locate(ctx, in)
 	if err != nil || found.State != "" {

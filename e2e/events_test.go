@@ -65,7 +65,7 @@ func TestStatusBeforeText(t *testing.T) {
 			p.accepted(wrong.json())
 			st.result("main/msg_wrong/sms.failed")
 			result := st.result("main/msg_wrong/sms.delivered")
-			require.Equal(t, activities.NotAskedFor, result.Deliveries["crm"].State)
+			require.Equal(t, activities.Superseded, result.Deliveries["crm"].State)
 			require.Equal(t, "failed", st.message("main/msg_wrong").Status)
 			require.Empty(t, st.crm.Doubles())
 		})

@@ -109,7 +109,7 @@ func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
 	for {
 		result, err := s.try(ctx, in, text)
 		if ctx.Err() != nil {
-			s.deliveries[l.name] = activities.DeliveryResult{State: activities.NotAskedFor}
+			s.deliveries[l.name] = activities.DeliveryResult{State: activities.Superseded}
 			return
 		}
 		if err == nil {
@@ -120,7 +120,7 @@ func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
 		in.Fresh, in.Match = false, nil
 		switch {
 		case repair == nil:
-			s.deliveries[l.name] = activities.DeliveryResult{State: activities.NotAskedFor}
+			s.deliveries[l.name] = activities.DeliveryResult{State: activities.Superseded}
 			return
 		case repair.verb == UpdateSkip:
 			s.deliveries[l.name] = activities.DeliveryResult{State: StateSkipped, Reason: repair.Reason}

@@ -529,7 +529,7 @@ func TestSyncEventEndsADeliveredStatusThatFailedHasOvertaken(t *testing.T) {
 
 			got := result[activities.SyncResult](e, workflows.SyncEvent, delivered())
 
-			require.Equal(t, activities.DeliveryResult{State: activities.NotAskedFor}, got.Deliveries["hubspot"])
+			require.Equal(t, activities.DeliveryResult{State: activities.Superseded}, got.Deliveries["hubspot"])
 			require.Equal(t, workflows.StateDone, e.state())
 			require.Equal(t, []string{"hubspot=superseded"}, e.listed())
 			require.NotContains(t, e.details(), "is parked")
