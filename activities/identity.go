@@ -303,6 +303,9 @@ func (a *Activities) FindContact(ctx context.Context, in FindInput) (Found, erro
 		return Found{}, err
 	}
 	defer done()
+	if !at.caps.Find {
+		return Found{}, park(string(connectors.Unsupported), "this CRM offers no search for contacts: link one")
+	}
 	contacts, err := at.find(ctx, in.Phone)
 	if err != nil {
 		return Found{}, err
