@@ -312,7 +312,7 @@ func (c *cloud) DescribeWorkflowExecution(_ context.Context, id, _ string) (*wor
 	}
 	w, ok := c.workflows[id]
 	if !ok {
-		return nil, serviceerror.NewNotFound("no such workflow")
+		return nil, noSuchWorkflow()
 	}
 	memo := map[string]*commonpb.Payload{}
 	for k, v := range w.memo {
@@ -366,6 +366,8 @@ func (f finished) Get(_ context.Context, into any) error {
 	*into.(*activities.SyncResult) = f.result.(activities.SyncResult)
 	return nil
 }
+
+func noSuchWorkflow() error { return serviceerror.NewNotFound("no such workflow") }
 
 func ref(id string) connectors.Ref { return connectors.Ref{ID: id} }
 
