@@ -303,12 +303,16 @@ type cloud struct {
 	signals       []sent
 	started       []client.StartWorkflowOptions
 	described     []string
+	empty         bool // describes nothing
 }
 
 func (c *cloud) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {
 	c.described = append(c.described, id)
 	if c.describeErr != nil {
 		return nil, c.describeErr
+	}
+	if c.empty {
+		return &workflowservice.DescribeWorkflowExecutionResponse{}, nil
 	}
 	w, ok := c.workflows[id]
 	if !ok {
