@@ -20,8 +20,9 @@ const hashPurpose = "crmsync phone\x00"
 // for concurrent use.
 type Hasher struct{ key []byte }
 
-// NewHasher makes a Hasher with the deployment's first privacy key. All
-// processes of a deployment need the same key, and a new key makes new names.
+// NewHasher makes a Hasher with the deployment's hash key, which stays the same
+// when encryption keys rotate. All processes of a deployment need the same key,
+// and a new key makes new names.
 // An empty key works and is the same everywhere, but whoever reads a hash can
 // then find the number by trying all of them: it is for trials only, and the
 // caller says so to the operator.
