@@ -8,6 +8,7 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/temporal"
 
 	"crmsync/connectors"
 	"crmsync/sms"
@@ -133,14 +134,24 @@ func (at *attempt) search(ctx context.Context, in StatusInput) (DeliverResult, e
 		return DeliverResult{}, nil
 	}
 	match, _, err := at.resolve(ctx, in.Event)
+	if undecided(err) {
+		return DeliverResult{}, at.textMissing(ctx, in, err)
+	}
 	if err != nil {
 		return DeliverResult{}, err
 	}
 	ref, err := at.findRecord(ctx, finder, render(in.Event, match))
 	if err == nil && ref.Zero() {
-		err = waitsForText()
+		err = at.textMissing(ctx, in, park(string(connectors.NotFound), "the text is not on the timeline, and no longer on its way there"))
 	}
 	return DeliverResult{Record: ref, Match: match}, err
+}
+
+// undecided reports whether a person has to decide the contact: of the text,
+// which waits for that itself.
+func undecided(err error) bool {
+	app, ok := errors.AsType[*temporal.ApplicationError](err)
+	return ok && (app.Type() == NoContact || app.Type() == SeveralContacts)
 }
 
 func waitsForText() error { return again(Waiting, "waits for the text to be on the timeline", 0) }

@@ -196,6 +196,38 @@ func TestRecordOfAStatusIsLocated(t *testing.T) {
 	}
 }
 
+// A person may be asked about the text, and never about its status beside it.
+func TestStatusOfATextThatIsNotThereFollowsTheText(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		several, none string
+		found         []string
+		kind          string // once the text's workflow no longer runs
+	}{
+		"no contact yet":    {none: "park", kind: activities.NoContact},
+		"several contacts":  {several: "park", found: []string{"1", "2"}, kind: activities.SeveralContacts},
+		"no record (yet)":   {found: []string{"1"}, kind: "NOT_FOUND"},
+		"an unlinked text":  {none: "unlinked", kind: "NOT_FOUND"},
+		"a contact to come": {none: "create", kind: "NOT_FOUND"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.crm.caps.Class = connectors.ClassD
+			w.inst.Contacts = activities.ContactPolicy{Several: c.several, None: c.none, CreateWhen: "always"}
+			w.crm.finds(c.found...)
+			w.temporal.workflows[text] = &execution{status: running}
+			_, err := w.update(sms.Delivered)
+			retried(t, activities.Waiting, err)
+
+			w.temporal.workflows[text].status = enums.WORKFLOW_EXECUTION_STATUS_TERMINATED
+			_, err = w.update(sms.Delivered)
+			parked(t, c.kind, err)
+			require.Empty(t, w.temporal.signals, "a status never has a contact created")
+		})
+	}
+}
+
 func TestRecordThatCannotBeLocatedFailsTheAttempt(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct {
