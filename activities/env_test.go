@@ -71,7 +71,7 @@ type world struct {
 	ledger   *ledger.Ledger
 
 	attempt int32           // of the activities
-	ctx     context.Context //nolint:containedctx // the parent of the activities' contexts
+	ctx     context.Context // the parent of the activities' contexts
 	stop    chan struct{}   // closed: the worker stops
 }
 
