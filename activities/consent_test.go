@@ -181,7 +181,8 @@ func TestConsentOutcomesThatBreakTheContract(t *testing.T) {
 	w := newWorld(t)
 	w.crm.consent = func([]connectors.ConsentChange) []connectors.Outcome { return nil }
 	_, err := w.setConsent("1")
-	require.Contains(t, retried(t, "UNKNOWN", err).Message(), "0 outcomes for 1 items")
+	retried(t, "UNKNOWN", err)
+	require.ErrorContains(t, err, "0 outcomes for 1 items")
 
 	w.crm.consent = outcome[[]connectors.ConsentChange](connectors.NotAttempted, nil)
 	_, err = w.setConsent("1")

@@ -170,7 +170,8 @@ func TestReadBackThatFailsWritesNothing(t *testing.T) {
 			w.crm.caps.Class, w.attempt = connectors.ClassD, 2
 			w.crm.readBack = func(connectors.Record) ([]connectors.Ref, error) { return c.refs, c.err }
 			_, err := w.deliver(to("1"))
-			unambiguous(t, retried(t, c.kind, err))
+			retried(t, c.kind, err)
+			unambiguous(t, err)
 			require.Equal(t, []string{"read back"}, w.crm.calls)
 		})
 	}
@@ -268,9 +269,9 @@ func TestWaitEndsWithTheAttempt(t *testing.T) {
 	require.Empty(t, w.crm.calls)
 }
 
-func unambiguous(t *testing.T, app interface{ Details(...any) error }) {
+func unambiguous(t *testing.T, err error) {
 	t.Helper()
 	var detail activities.FailureDetail
-	require.NoError(t, app.Details(&detail))
+	require.NoError(t, failed(t, err).Details(&detail))
 	require.False(t, detail.Ambiguous, "a look writes nothing")
 }

@@ -422,12 +422,11 @@ func failed(t *testing.T, err error) *temporal.ApplicationError {
 }
 
 // retried demands a failure that Temporal retries, of a type.
-func retried(t *testing.T, kind string, err error) *temporal.ApplicationError {
+func retried(t *testing.T, kind string, err error) {
 	t.Helper()
 	app := failed(t, err)
 	require.Equal(t, kind, app.Type(), app.Message())
 	require.False(t, app.NonRetryable())
-	return app
 }
 
 // parked demands a failure that waits for a person, of a type.

@@ -75,7 +75,8 @@ func TestOutcomesThatBreakTheContract(t *testing.T) {
 			w := newWorld(t)
 			w.crm.put = c.put
 			_, err := w.deliver(to("1"))
-			app := retried(t, c.kind, err)
+			retried(t, c.kind, err)
+			app := failed(t, err)
 			require.Contains(t, app.Message(), c.message)
 			if c.ambiguous {
 				var detail activities.FailureDetail

@@ -104,7 +104,8 @@ func TestContactPolicies(t *testing.T) {
 			case c.parked != "":
 				parked(t, c.parked, err)
 			case c.waits:
-				require.Equal(t, 10*time.Second, retried(t, activities.Waiting, err).NextRetryDelay())
+				retried(t, activities.Waiting, err)
+				require.Equal(t, 10*time.Second, failed(t, err).NextRetryDelay())
 			case c.asked:
 				require.NoError(t, err)
 				require.Equal(t, activities.DeliverResult{Asked: true}, out)
@@ -197,21 +198,24 @@ func TestSearchThatFailsIsUnambiguous(t *testing.T) {
 	w := newWorld(t)
 	w.crm.find = func(sms.Phone) ([]connectors.Contact, error) { return nil, errAway }
 	_, err := w.deliver(live())
-	unambiguous(t, retried(t, "UNKNOWN", err))
+	retried(t, "UNKNOWN", err)
+	unambiguous(t, err)
 
 	w = newWorld(t)
 	w.crm.find = func(sms.Phone) ([]connectors.Contact, error) {
 		return nil, &connectors.Error{Op: "find", Kind: connectors.RateLimited, RetryAfter: time.Minute, Ambiguous: true}
 	}
 	_, err = w.deliver(live())
-	app := retried(t, "RATE_LIMITED", err)
-	unambiguous(t, app)
+	retried(t, "RATE_LIMITED", err)
+	app := failed(t, err)
+	unambiguous(t, err)
 	require.Equal(t, time.Minute, app.NextRetryDelay())
 
 	w = newWorld(t)
 	w.crm.found = [][]connectors.Contact{{}, {}}
 	_, err = w.deliver(live())
-	unambiguous(t, retried(t, "UNKNOWN", err))
+	retried(t, "UNKNOWN", err)
+	unambiguous(t, err)
 }
 
 func TestConsentIsToldOfAContactBeforeItIsCached(t *testing.T) {
@@ -410,11 +414,15 @@ func TestCapabilities(t *testing.T) {
 		w.crm.check = func() error {
 			return &connectors.Error{Op: "check", Kind: connectors.Auth, RetryAfter: time.Minute, Ambiguous: true}
 		}
-		app := retried(t, "AUTH", find(w))
+		err := find(w)
+		retried(t, "AUTH", err)
+		app := failed(t, err)
 		require.Equal(t, time.Minute, app.NextRetryDelay())
-		unambiguous(t, app)
+		unambiguous(t, err)
 		w.crm.check = func() error { return errAway }
-		unambiguous(t, retried(t, "UNKNOWN", find(w)))
+		err = find(w)
+		retried(t, "UNKNOWN", err)
+		unambiguous(t, err)
 		w.crm.check = func() error { return nil }
 		require.NoError(t, find(w))
 		require.NoError(t, find(w))
@@ -439,6 +447,7 @@ func TestCapabilities(t *testing.T) {
 		in := live()
 		in.Connector = "other"
 		_, err := w.deliver(in)
-		require.Equal(t, time.Minute, retried(t, activities.GivenBack, err).NextRetryDelay())
+		retried(t, activities.GivenBack, err)
+		require.Equal(t, time.Minute, failed(t, err).NextRetryDelay())
 	})
 }

@@ -96,7 +96,8 @@ func TestStatusesOfATextExcludeEachOther(t *testing.T) {
 			require.Equal(t, []string{other}, w.temporal.described)
 			switch {
 			case c.waits:
-				require.Equal(t, time.Second, retried(t, activities.Waiting, err).NextRetryDelay())
+				retried(t, activities.Waiting, err)
+				require.Equal(t, time.Second, failed(t, err).NextRetryDelay())
 				require.Equal(t, []sent{{deliveredID, activities.SignalSuperseded, failedID}}, w.temporal.signals)
 				require.Empty(t, w.crm.calls)
 			case c.superseded:
@@ -265,7 +266,8 @@ func TestTextThatIsMissing(t *testing.T) {
 		w.ledger.RememberRecord(t.Context(), "crm", "main/msg_1", ref("gone"))
 		w.crm.status = fails[connectors.StatusChange](connectors.NotFound)
 		_, err := w.update(sms.Delivered)
-		require.Equal(t, time.Second, retried(t, activities.Waiting, err).NextRetryDelay())
+		retried(t, activities.Waiting, err)
+		require.Equal(t, time.Second, failed(t, err).NextRetryDelay())
 		require.Empty(t, w.record())
 	})
 	for name, c := range map[string]struct {
