@@ -4,6 +4,7 @@ import (
 	"errors"
 	"regexp"
 	"strings"
+	"unicode"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -27,6 +28,9 @@ const (
 	minShortCode = 3
 )
 
+// maxReadings is how often a number is read until its form stays the same.
+const maxReadings = 4
+
 // ErrNoNumber is returned for an empty number.
 var ErrNoNumber = errors.New("number is empty")
 
@@ -34,7 +38,7 @@ var errGarbage = errors.New("number is neither a phone number nor a short code")
 
 var (
 	// scheme is what some products put before a number.
-	scheme = regexp.MustCompile(`(?i)^(tel|sms|whatsapp):`)
+	scheme = regexp.MustCompile(`(?i)^((tel|sms|whatsapp):\s*)+`)
 	// extension is what people put behind one: " x5", ";ext=5", " ext. 5", "#5".
 	// A text cannot be sent to an extension.
 	extension = regexp.MustCompile(`(?i)[\s,;]*(extension|extn|ext|x|#)[.:=\s]*[0-9]{1,7}$`)
@@ -45,21 +49,39 @@ var (
 // national first, then as international. Extensions are dropped. A canonical
 // form parses to itself, in the same region. Its errors never repeat the number.
 func ParsePhone(raw, region string) (Phone, error) {
-	raw = undecorated(strings.TrimSpace(raw))
+	p, err := parse(raw, region)
+	// What is read from noise may be read as yet another number the next time.
+	for range maxReadings {
+		if err != nil {
+			return "", err
+		}
+		var again Phone
+		if again, err = parse(string(p), region); err == nil && again == p {
+			return p, nil
+		}
+		p = again
+	}
+	return "", errGarbage
+}
+
+func parse(raw, region string) (Phone, error) {
+	raw = undecorated(strings.TrimFunc(raw, isBlank))
 	if raw == "" {
 		return "", ErrNoNumber
 	}
 	if strings.ContainsFunc(raw, isLetter) {
 		return parseSender(raw)
 	}
+	if strings.ContainsFunc(raw, isForeign) {
+		return "", errGarbage
+	}
 	digits := onlyDigits(raw)
 	if len(digits) <= surelyShort {
 		return parseShort(raw, digits, region)
 	}
 	for _, candidate := range candidates(raw, digits) {
-		n, err := phonenumbers.Parse(candidate, region)
-		if err == nil && phonenumbers.IsValidNumber(n) {
-			return Phone(phonenumbers.Format(n, phonenumbers.E164)), nil
+		if p, ok := fitting(candidate, region, phonenumbers.IsValidNumber); ok {
+			return p, nil
 		}
 	}
 	return parseLoose(raw, digits, region)
@@ -85,9 +107,8 @@ func candidates(raw, digits string) []string {
 }
 
 func parseShort(raw, digits, region string) (Phone, error) {
-	n, err := phonenumbers.Parse(raw, region)
-	if err == nil && phonenumbers.IsValidNumber(n) && canText(n) {
-		return Phone(phonenumbers.Format(n, phonenumbers.E164)), nil
+	if p, ok := fitting(raw, region, canText); ok {
+		return p, nil
 	}
 	if len(digits) < minShortCode {
 		return "", errGarbage
@@ -95,7 +116,19 @@ func parseShort(raw, digits, region string) (Phone, error) {
 	return Phone(digits), nil
 }
 
+// fitting reads a number and formats it if it fits.
+func fitting(raw, region string, fits func(*phonenumbers.PhoneNumber) bool) (Phone, bool) {
+	n, err := phonenumbers.Parse(raw, region)
+	if err != nil || !fits(n) {
+		return "", false
+	}
+	return Phone(phonenumbers.Format(n, phonenumbers.E164)), true
+}
+
 func canText(n *phonenumbers.PhoneNumber) bool {
+	if !phonenumbers.IsValidNumber(n) {
+		return false
+	}
 	t := phonenumbers.GetNumberType(n)
 	return t == phonenumbers.MOBILE || t == phonenumbers.FIXED_LINE_OR_MOBILE
 }
@@ -107,12 +140,15 @@ func parseLoose(raw, digits, region string) (Phone, error) {
 		return Phone(digits), nil
 	}
 	for _, candidate := range []string{raw, "+" + digits} {
-		n, err := phonenumbers.Parse(candidate, region)
-		if err == nil && phonenumbers.IsPossibleNumberWithReason(n) == phonenumbers.IS_POSSIBLE {
-			return Phone(phonenumbers.Format(n, phonenumbers.E164)), nil
+		if p, ok := fitting(candidate, region, isPossible); ok {
+			return p, nil
 		}
 	}
 	return "", errGarbage
+}
+
+func isPossible(n *phonenumbers.PhoneNumber) bool {
+	return phonenumbers.IsPossibleNumberWithReason(n) == phonenumbers.IS_POSSIBLE
 }
 
 func parseSender(raw string) (Phone, error) {
@@ -149,6 +185,13 @@ func onlyDigits(s string) string {
 		}
 		return r
 	}, s)
+}
+
+func isBlank(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }
+
+// isForeign reports whether people write no phone number with r.
+func isForeign(r rune) bool {
+	return !unicode.IsDigit(r) && !unicode.IsSpace(r) && !unicode.Is(unicode.Pd, r) && !strings.ContainsRune("+＋()[]./~·•", r)
 }
 
 func isLetter(r rune) bool { return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' }

@@ -117,6 +117,10 @@ func FuzzParsePhone(f *testing.F) {
 		f.Add(raw, "DE")
 	}
 	f.Add("211234", "FO")
+	f.Add("+31000000", "NL")
+	f.Add("sms:sms:", "0")
+	f.Add("201+0000", "DE")
+	f.Add("7>\x99\x99\x99\x993\x99\x99\x99\x9930505", "AS")
 	f.Fuzz(func(t *testing.T, raw, region string) {
 		p, err := sms.ParsePhone(raw, region)
 		if err != nil {
