@@ -127,12 +127,14 @@ func (at *attempt) setBatch(ctx context.Context, setter connectors.ConsentSetter
 	}
 	written := 0
 	for _, out := range outcomes {
-		gone := out.Err != nil && out.Err.Kind == connectors.NotFound
-		if _, itemErr := at.only("set consent", []connectors.Outcome{out}); itemErr != nil && !gone {
-			err = itemErr
-		} else if !gone {
-			written++
+		if out.Err != nil && out.Err.Kind == connectors.NotFound {
+			continue // a contact that is gone carries nothing
 		}
+		if _, itemErr := at.only("set consent", []connectors.Outcome{out}); itemErr != nil {
+			err = itemErr
+			continue
+		}
+		written++
 	}
 	return written, err
 }

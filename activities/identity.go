@@ -105,15 +105,15 @@ func (at *attempt) resolve(ctx context.Context, e sms.Event) (Match, *Ask, error
 	if !m.Contact.E164() {
 		return Match{How: "unlinked: not a full phone number"}, nil, nil
 	}
-	if !at.caps.Find {
-		return Match{How: "unlinked: this CRM offers no search for contacts"}, nil, nil
-	}
 	match, memory, err := at.recall(ctx, m.Contact)
 	switch {
 	case err != nil || memory == knows:
 		return match, nil, err
 	case memory == decides:
 		return Match{}, at.ask(ctx, e), nil
+	}
+	if !at.caps.Find {
+		return Match{How: "unlinked: this CRM offers no search for contacts"}, nil, nil
 	}
 	found, err := at.find(ctx, m.Contact)
 	if err != nil {
