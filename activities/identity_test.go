@@ -179,6 +179,20 @@ func TestContactIsRecalled(t *testing.T) {
 	}
 }
 
+// A person's link is for good, also where nothing can be searched for.
+func TestLinkHoldsWithoutASearch(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crm.caps.Find = false
+	w.temporal.workflows[contactID] = &execution{status: running, memo: map[string]any{
+		activities.MemoMatch: activities.Match{Contact: ref("7"), How: "linked by a person"},
+	}}
+	out, err := w.deliver(live())
+	require.NoError(t, err)
+	require.Equal(t, "7", out.Match.Contact.ID)
+	require.Zero(t, times(w.crm.calls, "find"))
+}
+
 func TestContactThatCannotBeRecalledFailsTheAttempt(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
