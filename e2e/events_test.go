@@ -39,6 +39,13 @@ func TestTextsAndStatuses(t *testing.T) {
 
 	require.Len(t, st.crm.Messages(), 2)
 	require.Len(t, st.crm.Contacts(), 1)
+
+	require.Equal(t, "quarantined", p.post([]byte(`{"event":"sms.received","data":{"body":"Hello"}`)).Result)
+	p.term()
+	require.Contains(t, p.log.String(), "event=main/msg_in/sms.received")
+	for _, private := range []string{"5551234", "5550100", "Hello", "Contact of", token} {
+		require.NotContains(t, p.log.String(), private, "nothing private in the log")
+	}
 }
 
 // TestStatusBeforeText posts a status first, and both statuses the wrong way
