@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"maps"
@@ -36,6 +37,11 @@ const asDaemon = "CRMSYNC_E2E_DAEMON"
 func TestMain(m *testing.M) {
 	if options := os.Getenv(asDaemon); options != "" {
 		os.Exit(daemonMain(options))
+	}
+	// Most tests wait for timers and other processes, not for this one's CPU.
+	flag.Parse()
+	if err := flag.Set("test.parallel", "6"); err != nil {
+		panic(err)
 	}
 	os.Exit(m.Run())
 }

@@ -28,6 +28,10 @@ const (
 	minShortCode = 3
 )
 
+// maxE164 is the plus and the 15 digits that ITU-T E.164 allows. Some plans have
+// longer numbers, which cannot be reached from abroad.
+const maxE164 = 16
+
 // maxReadings is how often a number is read until its form stays the same.
 const maxReadings = 4
 
@@ -122,7 +126,8 @@ func fitting(raw, region string, fits func(*phonenumbers.PhoneNumber) bool) (Pho
 	if err != nil || !fits(n) {
 		return "", false
 	}
-	return Phone(phonenumbers.Format(n, phonenumbers.E164)), true
+	form := phonenumbers.Format(n, phonenumbers.E164)
+	return Phone(form), len(form) <= maxE164
 }
 
 func canText(n *phonenumbers.PhoneNumber) bool {
