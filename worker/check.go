@@ -13,6 +13,7 @@ import (
 
 	"crmsync/activities"
 	"crmsync/config"
+	"crmsync/internal/codec"
 	"crmsync/internal/ledger"
 )
 
@@ -106,7 +107,12 @@ func (c *checker) account(name string) {
 }
 
 func (c *checker) temporal(ctx context.Context) {
-	temporal, err := newTemporalClient(c.config.Temporal, hclog.NewNullLogger())
+	ring, err := codec.NewRing(c.config.Privacy.EncryptionKeys())
+	if err != nil {
+		c.add("error", "privacy.keys", "%v", err)
+		return
+	}
+	temporal, err := newTemporalClient(c.config.Temporal, ring, hclog.NewNullLogger(), nil)
 	if err != nil {
 		c.add("error", "temporal", "%v", err)
 		return

@@ -12,11 +12,11 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"go.temporal.io/sdk/client"
-	"go.temporal.io/sdk/converter"
 
 	"crmsync/activities"
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/internal/codec"
 	"crmsync/internal/ingress"
 	"crmsync/internal/ledger"
 	"crmsync/sms"
@@ -57,13 +57,17 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	if err != nil {
 		return nil, err
 	}
-	temporal, err := newTemporalClient(c.Temporal, log)
+	ring, err := codec.NewRing(c.Privacy.EncryptionKeys())
+	if err != nil {
+		return nil, fmt.Errorf("privacy.keys: %w", err)
+	}
+	temporal, err := newTemporalClient(c.Temporal, ring, log, nil)
 	if err != nil {
 		return nil, err
 	}
 	d := &daemon{config: c, log: log, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
 	d.ledger, err = ledger.Open(ledger.Options{
-		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Log: log.Named("redis"), OnOp: d.countRedis,
+		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"), OnOp: d.countRedis,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
@@ -73,8 +77,9 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 		Config: c, Temporal: temporal, Ledger: d.ledger, Hasher: hasher,
 		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"),
 	})
+	data, _ := ring.Converters()
 	d.acts = &activities.Activities{
-		Deployment: c.Name, Temporal: temporal, Converter: converter.GetDefaultDataConverter(), Ledger: d.ledger,
+		Deployment: c.Name, Temporal: temporal, Converter: data, Ledger: d.ledger,
 		Hasher: hasher, Instances: instances, Door: d.door, Log: log.Named("deliver"),
 	}
 	return d, nil

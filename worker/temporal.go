@@ -15,16 +15,20 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"crmsync/config"
+	"crmsync/internal/codec"
 	"crmsync/workflows"
 )
 
-// newTemporalClient makes a client that connects when it is first used.
-func newTemporalClient(c config.Temporal, log hclog.Logger) (client.Client, error) {
+// newTemporalClient makes a client that connects when it is first used. What it
+// sends is encrypted with the ring's keys. Metrics may be nil.
+func newTemporalClient(c config.Temporal, ring *codec.Ring, log hclog.Logger, metrics client.MetricsHandler) (client.Client, error) {
 	options := client.Options{
-		HostPort:  c.Address,
-		Namespace: c.Namespace,
-		Logger:    temporalLogger{log.Named("temporal")},
+		HostPort:       c.Address,
+		Namespace:      c.Namespace,
+		Logger:         temporalLogger{log.Named("temporal")},
+		MetricsHandler: metrics,
 	}
+	options.DataConverter, options.FailureConverter = ring.Converters()
 	if c.TLS != nil {
 		tlsConfig, err := tlsConfig(*c.TLS)
 		if err != nil {

@@ -18,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"crmsync/config"
+	"crmsync/internal/codec"
 )
 
 // certificate writes a self-signed certificate and its key.
@@ -52,7 +53,7 @@ func TestTemporalTLS(t *testing.T) {
 		"load cert and key":         {Cert: cert, Key: cert},
 		"load cert and key: open n": {Cert: "nowhere", Key: key},
 	} {
-		_, err := newTemporalClient(config.Temporal{Address: "localhost:7233", Namespace: "default", TLS: &wrong}, newLogger(config.Log{}, &bytes.Buffer{}))
+		_, err := newTemporalClient(config.Temporal{Address: "localhost:7233", Namespace: "default", TLS: &wrong}, &codec.Ring{}, newLogger(config.Log{}, &bytes.Buffer{}), nil)
 		require.ErrorContains(t, err, "temporal.tls: "+name)
 	}
 }

@@ -27,6 +27,8 @@ import (
 
 	"github.com/hashicorp/go-hclog"
 	"github.com/redis/go-redis/v9"
+
+	"crmsync/internal/codec"
 )
 
 // DefaultTimeout bounds one call.
@@ -47,6 +49,9 @@ type Options struct {
 	// Name is the deployment's name, the first part of every key; empty means
 	// crmsync.
 	Name string
+	// Ring encrypts the values; nil leaves them as they are. Keys hold no number
+	// either way, only keyed hashes.
+	Ring *codec.Ring
 	// Timeout bounds one call; 0 means DefaultTimeout.
 	Timeout time.Duration
 	// Log gets a line when Redis goes down or comes up; nil logs nothing.
@@ -69,6 +74,7 @@ var (
 type Ledger struct {
 	redis   redis.UniversalClient
 	name    string
+	ring    *codec.Ring
 	timeout time.Duration
 	onOp    func(string, error)
 	health  health
@@ -92,7 +98,7 @@ func Open(o Options) (*Ledger, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &Ledger{redis: client, name: cmp.Or(o.Name, "crmsync"), timeout: timeout, onOp: o.OnOp}
+	l := &Ledger{redis: client, name: cmp.Or(o.Name, "crmsync"), ring: o.Ring, timeout: timeout, onOp: o.OnOp}
 	if l.onOp == nil {
 		l.onOp = func(string, error) {}
 	}

@@ -112,8 +112,11 @@ func (l *Ledger) set(ctx context.Context, op, part, value string, ttl time.Durat
 func (l *Ledger) setJSON(ctx context.Context, op, part string, v any, ttl time.Duration) {
 	// Plain structs of strings always marshal.
 	value, _ := json.Marshal(v)
-	l.set(ctx, op, part, string(value), ttl)
+	l.set(ctx, op, part, string(l.ring.Seal(value, purpose(part))), ttl)
 }
+
+// purpose binds a sealed value to its key, so that it means nothing elsewhere.
+func purpose(part string) string { return "redis " + part }
 
 func (l *Ledger) forget(ctx context.Context, op, part string) {
 	l.do(ctx, op, write, part, func(ctx context.Context, key string) error {
@@ -121,7 +124,8 @@ func (l *Ledger) forget(ctx context.Context, op, part string) {
 	})
 }
 
-// get reads a value that setJSON wrote. One that cannot be read is a miss.
+// get reads a value that setJSON wrote. One that cannot be read, such as one
+// from before the keys, is a miss.
 func get[T any](ctx context.Context, l *Ledger, op, part string) (v T, found bool) {
 	var value []byte
 	ok := l.do(ctx, op, read, part, func(ctx context.Context, key string) (err error) {
@@ -131,7 +135,8 @@ func get[T any](ctx context.Context, l *Ledger, op, part string) (v T, found boo
 	if !ok || len(value) == 0 {
 		return v, false
 	}
-	if json.Unmarshal(value, &v) != nil {
+	plain, err := l.ring.Open(value, purpose(part))
+	if err != nil || json.Unmarshal(plain, &v) != nil {
 		var none T
 		return none, false
 	}
