@@ -13,7 +13,6 @@ import (
 
 	"crmsync/activities"
 	"crmsync/config"
-	"crmsync/internal/codec"
 	"crmsync/internal/ledger"
 )
 
@@ -107,9 +106,9 @@ func (c *checker) account(name string) {
 }
 
 func (c *checker) temporal(ctx context.Context) {
-	ring, err := codec.NewRing(c.config.Privacy.EncryptionKeys())
+	ring, err := ringOf(c.config)
 	if err != nil {
-		c.add("error", "privacy.keys", "%v", err)
+		c.add("error", "configuration", "%v", err)
 		return
 	}
 	temporal, err := newTemporalClient(c.config.Temporal, ring, hclog.NewNullLogger(), nil)

@@ -16,7 +16,6 @@ import (
 	"crmsync/activities"
 	"crmsync/config"
 	"crmsync/connectors"
-	"crmsync/internal/codec"
 	"crmsync/internal/ingress"
 	"crmsync/internal/ledger"
 	"crmsync/sms"
@@ -57,9 +56,9 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	if err != nil {
 		return nil, err
 	}
-	ring, err := codec.NewRing(c.Privacy.EncryptionKeys())
+	ring, err := ringOf(c)
 	if err != nil {
-		return nil, fmt.Errorf("privacy.keys: %w", err)
+		return nil, err
 	}
 	temporal, err := newTemporalClient(c.Temporal, ring, log, nil)
 	if err != nil {

@@ -50,4 +50,6 @@ func authorized(q *http.Request, token string) bool {
 	return token == "" || same(strings.TrimPrefix(q.Header.Get("Authorization"), "Bearer "), token) || same(inPath, token)
 }
 
-func same(given, token string) bool { return subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1 }
+func same(given, token string) bool {
+	return subtle.ConstantTimeCompare([]byte(given), []byte(token)) == 1
+}
