@@ -69,7 +69,7 @@ func (at *attempt) matchOf(ctx context.Context, in DeliverInput) (Match, *Ask, e
 // it.
 func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (DeliverResult, error) {
 	record := render(in.Event, match)
-	if at.caps.Class == connectors.ClassD && !at.mayWriteBlindly(ctx, in) {
+	if at.caps.Class == connectors.ClassD && !at.caps.Repeat && !at.mayWriteBlindly(ctx, in) {
 		ref, err := at.readBack(ctx, record)
 		if err != nil {
 			return DeliverResult{}, err

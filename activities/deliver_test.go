@@ -198,6 +198,18 @@ func TestClassDThatCannotReadBackParks(t *testing.T) {
 	}
 }
 
+func TestClassDThatMayRepeatWritesAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crm.caps = connectors.Capabilities{Class: connectors.ClassD, Repeat: true}
+	w.crm.put = fails[connectors.Record](connectors.Unavailable)
+	for range 2 {
+		_, err := w.deliver(to("1"))
+		retried(t, "UNAVAILABLE", err)
+	}
+	require.Equal(t, []string{"put", "put"}, w.crm.calls)
+}
+
 func TestContactThatIsGoneIsAskedForAnew(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -83,6 +83,13 @@ type Provisioner interface {
 	Provision(ctx context.Context, dryRun bool) ([]Change, error)
 }
 
+// Definer is a connector whose settings change what its definition says, such
+// as one that speaks to any API.
+type Definer interface {
+	// Define answers d as it is for this instance. It does no I/O.
+	Define(d Definition) Definition
+}
+
 // Class says what makes a repeated write harmless.
 type Class string
 
@@ -103,6 +110,10 @@ type Capabilities struct {
 	Status   bool  `json:"status"`
 	Consent  bool  `json:"consent"`
 	ReadBack bool  `json:"read_back"`
+	// Repeat says of an instance of class D that a write whose end nobody knows
+	// is repeated all the same: a person has decided that a text may stand
+	// twice rather than wait.
+	Repeat bool `json:"repeat,omitempty"`
 }
 
 // CapabilitiesOf answers what the methods of c allow.
@@ -116,7 +127,8 @@ func CapabilitiesOf(c Connector, class Class) Capabilities {
 	return caps
 }
 
-// Narrow keeps of caps what limit has too, and limit's class.
+// Narrow keeps of caps what limit has too, and takes limit's class and Repeat,
+// which no method shows.
 func (caps Capabilities) Narrow(limit Capabilities) Capabilities {
 	return Capabilities{
 		Class:    limit.Class,
@@ -125,6 +137,7 @@ func (caps Capabilities) Narrow(limit Capabilities) Capabilities {
 		Status:   caps.Status && limit.Status,
 		Consent:  caps.Consent && limit.Consent,
 		ReadBack: caps.ReadBack && limit.ReadBack,
+		Repeat:   limit.Repeat,
 	}
 }
 

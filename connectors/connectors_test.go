@@ -34,6 +34,24 @@ func TestCapabilitiesComeFromMethods(t *testing.T) {
 	wide := connectors.Capabilities{Class: "C", Find: true, Create: true, Status: true, Consent: true, ReadBack: true}
 	require.Equal(t, connectors.Capabilities{Class: "C", Find: true}, caps.Narrow(wide))
 	require.Equal(t, connectors.Capabilities{}, caps.Narrow(connectors.Capabilities{}))
+	require.Equal(t, connectors.Capabilities{Class: "D", Repeat: true}, caps.Narrow(connectors.Capabilities{Class: "D", Repeat: true}))
+}
+
+type definer struct{ minimal }
+
+func (definer) Define(d connectors.Definition) connectors.Definition {
+	d.MaxBatch, d.CallTimeout = 7, 0
+	return d
+}
+
+func TestInstanceMayChangeItsDefinition(t *testing.T) {
+	t.Parallel()
+	d := connectors.Definition{Name: "a", MaxBatch: 1, CallTimeout: time.Second}
+	require.Equal(t, 1, d.For(minimal{}).MaxBatch)
+	own := d.For(definer{})
+	require.Equal(t, 7, own.MaxBatch)
+	require.Equal(t, connectors.DefaultCallTimeout, own.CallTimeout, "defaults fill in what it leaves empty")
+	require.Equal(t, "a", own.Name)
 }
 
 func TestAsErrorKeepsOrDoubts(t *testing.T) {

@@ -33,6 +33,15 @@ func (d Definition) withDefaults() Definition {
 	return d
 }
 
+// For answers the definition as it is for an instance, which a [Definer] may
+// change.
+func (d Definition) For(c Connector) Definition {
+	if own, ok := c.(Definer); ok {
+		return own.Define(d).withDefaults()
+	}
+	return d
+}
+
 // Get finds a definition by its name.
 func (r *Registry) Get(name string) (Definition, bool) {
 	d, ok := r.byName[name]

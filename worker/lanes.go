@@ -52,7 +52,7 @@ func openInstance(c *config.Connector, registry *connectors.Registry) (*activiti
 		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
 	}
 	return &activities.Instance{
-		Name: c.Name(), Definition: definition, Connector: connector,
+		Name: c.Name(), Definition: definition.For(connector), Connector: connector,
 		Contacts: activities.ContactPolicy{
 			Several: string(c.Contacts.Several), None: string(c.Contacts.None), CreateWhen: string(c.Contacts.CreateWhen),
 		},

@@ -125,6 +125,8 @@ type Request struct {
 	Header http.Header
 	// Body is sent as JSON; nil for none.
 	Body any
+	// Form is sent as an HTML form's fields are, where Body is nil; nil for none.
+	Form url.Values
 	// ReadOnly says of a POST that it only reads. GET and HEAD always do.
 	ReadOnly bool
 	// Items is how many items the call carries. If the vendor refuses several
@@ -177,24 +179,36 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	if err != nil {
 		return nil, err
 	}
-	var body []byte
-	if r.Body != nil {
-		if body, err = json.Marshal(r.Body); err != nil {
-			return nil, errors.New("the request cannot be written as JSON")
-		}
+	body, kind, err := r.content()
+	if err != nil {
+		return nil, err
 	}
 	req, err := http.NewRequestWithContext(ctx, r.Method, u, bytes.NewReader(body))
 	if err != nil {
 		return nil, errors.New("the base URL or the method is not valid")
 	}
 	maps.Copy(req.Header, c.header)
-	if r.Body != nil {
-		req.Header.Set("Content-Type", "application/json")
+	if kind != "" {
+		req.Header.Set("Content-Type", kind)
 	}
 	for name, values := range r.Header {
 		req.Header[http.CanonicalHeaderKey(name)] = values
 	}
 	return req, nil
+}
+
+// content answers the body and its type, "" for none.
+func (r Request) content() (body []byte, kind string, err error) {
+	switch {
+	case r.Body != nil:
+		if body, err = json.Marshal(r.Body); err != nil {
+			return nil, "", errors.New("the request cannot be written as JSON")
+		}
+		return body, "application/json", nil
+	case r.Form != nil:
+		return []byte(r.Form.Encode()), "application/x-www-form-urlencoded", nil
+	}
+	return nil, "", nil
 }
 
 func (c *Client) url(r Request) (string, error) {

@@ -69,12 +69,26 @@ func TestCallSendsAndReadsJSON(t *testing.T) {
 	require.Equal(t, "two", got.Header.Get("X-Call"))
 }
 
+func TestFormIsSentInPlaceOfJSON(t *testing.T) {
+	t.Parallel()
+	var kind, got string
+	base := serve(t, func(_ http.ResponseWriter, r *http.Request) {
+		kind, got = r.Header.Get("Content-Type"), r.PostFormValue("text")
+	})
+	_, err := rest.New(http.DefaultClient, base).Do(t.Context(), rest.Request{
+		Op: "put", Method: "POST", Path: "things", Form: url.Values{"text": {"a&b=c\n"}},
+	})
+	require.NoError(t, err)
+	require.Equal(t, "application/x-www-form-urlencoded", kind)
+	require.Equal(t, "a&b=c\n", got)
+}
+
 func TestStatusBecomesKind(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]connectors.Kind{
 		400: connectors.Invalid, 401: connectors.Auth, 403: connectors.Forbidden, 404: connectors.NotFound,
 		408: connectors.Unavailable, 409: connectors.Conflict, 410: connectors.NotFound, 413: connectors.Invalid,
-		418: connectors.Unknown, 422: connectors.Invalid, 425: connectors.Unavailable, 429: connectors.RateLimited,
+		418: connectors.Unknown, 414: connectors.Invalid, 422: connectors.Invalid, 425: connectors.Unavailable, 429: connectors.RateLimited, 431: connectors.Invalid,
 		300: connectors.Unknown, 500: connectors.Unavailable, 502: connectors.Unavailable, 503: connectors.Unavailable,
 		526: connectors.Unavailable,
 	} {

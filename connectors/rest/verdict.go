@@ -22,7 +22,8 @@ func KindOf(status int) connectors.Kind {
 		return connectors.NotFound
 	case http.StatusConflict:
 		return connectors.Conflict
-	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge:
+	case http.StatusBadRequest, http.StatusUnprocessableEntity, http.StatusRequestEntityTooLarge,
+		http.StatusRequestURITooLong, http.StatusRequestHeaderFieldsTooLarge:
 		return connectors.Invalid
 	case http.StatusTooManyRequests:
 		return connectors.RateLimited
