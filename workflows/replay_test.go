@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	historypb "go.temporal.io/api/history/v1"
+	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/temporalproto"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
@@ -61,16 +62,18 @@ func register(r worker.WorkflowRegistry) {
 
 // stage is a real server with the real workflows, and activities that act.
 type stage struct {
-	t      *testing.T
-	client client.Client
-	worker worker.Worker
-	calls  atomic.Int32
+	t         *testing.T
+	namespace string
+	client    client.Client
+	worker    worker.Worker
+	calls     atomic.Int32
 }
 
 func record(t *testing.T) {
 	t.Helper()
 	server := devtest.Temporal(t)
-	s := &stage{t: t, client: devtest.Dial(t, server, devtest.Namespace(t, server))}
+	s := &stage{t: t, namespace: devtest.Namespace(t, server)}
+	s.client = devtest.Dial(t, server, s.namespace)
 	s.worker = worker.New(s.client, deployment, worker.Options{})
 	register(s.worker)
 	lanes := []worker.Worker{s.worker}
@@ -84,6 +87,7 @@ func record(t *testing.T) {
 	}
 	s.recordEvents()
 	s.recordOthers()
+	s.recordListed()
 }
 
 // act registers activities that fail, ask and succeed as the histories need.
@@ -191,6 +195,24 @@ func (s *stage) recordOthers() {
 			s.signal(id, activities.SignalConsent, consentAt(false, at.Add(time.Hour), "crm"))
 			s.signal(id, activities.SignalContact, activities.Appeared{Connector: "crm", Contact: ref("c9")})
 		})
+}
+
+// recordListed records workflows that set search attributes, as most do. Their
+// values may change, the number of times they are set may not.
+func (s *stage) recordListed() {
+	_, err := s.client.OperatorService().AddSearchAttributes(s.t.Context(), &operatorservice.AddSearchAttributesRequest{
+		Namespace: s.namespace, SearchAttributes: workflows.AttributesOf(deployment).Types(),
+	})
+	require.NoError(s.t, err)
+	in := s.event(sms.Received, "parks")
+	in.Plain = false
+	s.run("SyncEvent-listed-parks-retry", activities.SyncEvent, in, func(id string) {
+		s.repair(id, workflows.UpdateRetry, workflows.Repair{Reason: "the field is optional now"})
+	})
+	s.calls.Store(0)
+	s.leave("SyncConsent-listed-parked", activities.SyncConsent, workflows.SyncConsentInput{Account: "main"},
+		activities.SignalConsent, consentAt(true, begin, "crm"),
+		func(id string) { s.repair(id, workflows.UpdateRetry, workflows.Repair{}) })
 }
 
 // recorded reports whether there is such a history already.
