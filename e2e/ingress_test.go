@@ -236,8 +236,14 @@ func TestSlowClients(t *testing.T) {
 // ownTemporal starts a server that the test may stop and kill.
 func ownTemporal(t *testing.T, address string) *devstack.Temporal {
 	t.Helper()
+	return temporalIn(t, t.TempDir(), address)
+}
+
+// temporalIn is a server that keeps its data in the folder.
+func temporalIn(t *testing.T, folder, address string) *devstack.Temporal {
+	t.Helper()
 	server, err := devstack.StartTemporal(t.Context(), devstack.TemporalOptions{
-		DataFile: filepath.Join(t.TempDir(), "temporal.sqlite"), Address: address, Fixed: address != "",
+		DataFile: filepath.Join(folder, "temporal.sqlite"), Address: address, Fixed: address != "",
 	})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = server.Kill() })

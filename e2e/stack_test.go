@@ -65,6 +65,8 @@ type setup struct {
 	more string
 	// justcall replaces the settings of account main.
 	justcall string
+	// keys are privacy.keys; none leaves everything readable.
+	keys []string
 	// temporal replaces the tests' common server, for tests that stop it.
 	temporal *devstack.Temporal
 }
@@ -91,8 +93,10 @@ func newStack(t *testing.T, s setup) *stack {
 	} else {
 		st.namespace = st.temporal.Namespace
 	}
+	options := client.Options{HostPort: st.temporal.Address, Namespace: st.namespace, Logger: quiet{}}
+	options.DataConverter, options.FailureConverter = ringOf(t, s.keys).Converters()
 	var err error
-	st.client, err = client.NewLazyClient(client.Options{HostPort: st.temporal.Address, Namespace: st.namespace, Logger: quiet{}})
+	st.client, err = client.NewLazyClient(options)
 	require.NoError(t, err)
 	t.Cleanup(st.client.Close)
 	st.redis = devtest.Redis(t)
@@ -142,11 +146,12 @@ temporal: { address: %q, namespace: %q }
 redis: { url: %q }
 server: { listen: %q, admin: %q }
 log: { level: info }
+privacy: %s
 justcall:
   main: %s
 connectors:
   crm: { type: testcrm, base_url: %q, class: %s%s }
-`, st.temporal.Address, st.namespace, st.redis.URL, p.address, p.admin, account, st.crmURL, class, st.setup.more)
+`, st.temporal.Address, st.namespace, st.redis.URL, p.address, p.admin, privacy(st.setup.keys), account, st.crmURL, class, st.setup.more)
 	require.NoError(st.t, os.WriteFile(p.config, []byte(text), 0o600))
 	st.t.Cleanup(func() {
 		p.kill()
