@@ -37,7 +37,9 @@ type Activities struct {
 	Instances  map[string]*Instance
 	// Door takes a quarantined body in once more; see Readmit.
 	Door Door
-	Log  hclog.Logger
+	// Metrics may be nil.
+	Metrics Metrics
+	Log     hclog.Logger
 }
 
 // Instance is one configured connector.

@@ -24,7 +24,8 @@ type Match struct {
 	OwnerID string         `json:"owner_id,omitempty"`
 	How     string         `json:"how,omitempty"`
 
-	cached bool // read from Redis just now
+	cached bool     // read from Redis just now
+	by     Decision // by which it was decided just now
 }
 
 // Ask asks EnsureContact for the contact of a number.
@@ -108,6 +109,8 @@ func (at *attempt) resolve(ctx context.Context, e sms.Event) (Match, *Ask, error
 	match, memory, err := at.recall(ctx, m.Contact)
 	switch {
 	case err != nil || memory == knows:
+		match.by = MatchRemembered
+		at.decided(match, err)
 		return match, nil, err
 	case memory == decides:
 		return Match{}, at.ask(ctx, e), nil
@@ -119,7 +122,11 @@ func (at *attempt) resolve(ctx context.Context, e sms.Event) (Match, *Ask, error
 	if err != nil {
 		return Match{}, nil, err
 	}
-	return at.decide(ctx, e, found)
+	match, ask, err := at.decide(ctx, e, found)
+	if ask == nil {
+		at.decided(match, err)
+	}
+	return match, ask, err
 }
 
 // memory is what is remembered of a number.
@@ -193,7 +200,7 @@ func (at *attempt) decide(ctx context.Context, e sms.Event, found []connectors.C
 	policy := at.inst.Contacts
 	switch {
 	case len(found) == 1:
-		return matched(found[0], "only match"), nil, nil
+		return matched(found[0], MatchOnly, "only match"), nil, nil
 	case len(found) > 1 && policy.Several == "sticky":
 		return Match{}, at.ask(ctx, e), nil
 	case len(found) > 1:
@@ -249,14 +256,14 @@ func (p ContactPolicy) choose(found []connectors.Contact) (Match, error) {
 	case "park":
 		return Match{}, park(SeveralContacts, fmt.Sprintf("%d contacts have this number, and the configuration says to wait for a person: link one", len(found)))
 	case "first":
-		return matched(found[0], fmt.Sprintf("first of %d", len(found))), nil
+		return matched(found[0], MatchFirst, fmt.Sprintf("first of %d", len(found))), nil
 	}
 	latest := slices.MaxFunc(found, func(a, b connectors.Contact) int { return a.Updated.Compare(b.Updated) })
-	return matched(latest, fmt.Sprintf("most recently updated of %d", len(found))), nil
+	return matched(latest, MatchMostRecent, fmt.Sprintf("most recently updated of %d", len(found))), nil
 }
 
-func matched(c connectors.Contact, how string) Match {
-	return Match{Contact: c.Ref, OwnerID: c.OwnerID, How: how}
+func matched(c connectors.Contact, by Decision, how string) Match {
+	return Match{Contact: c.Ref, OwnerID: c.OwnerID, How: how, by: by}
 }
 
 // remember caches a match, and tells the number's consent, if there is any,
@@ -314,11 +321,14 @@ func (a *Activities) FindContact(ctx context.Context, in FindInput) (Found, erro
 	found := Found{Settle: at.inst.Definition.Settle, SearchLag: at.inst.Definition.SearchLag}
 	switch {
 	case len(contacts) == 1:
-		found.Match = matched(contacts[0], "only match")
+		found.Match = matched(contacts[0], MatchOnly, "only match")
 	case len(contacts) > 1:
 		found.Match, err = at.inst.Contacts.choose(contacts)
 	case !in.Create && at.inst.Contacts.None == "park":
 		err = errNoContact()
+	}
+	if err != nil || !found.Match.Contact.Zero() || !in.Create { // else it is about to be created
+		at.decided(found.Match, err)
 	}
 	return found, err
 }
@@ -355,7 +365,9 @@ func (a *Activities) CreateContact(ctx context.Context, ask Ask) (Created, error
 	if err != nil {
 		return Created{}, at.fail(connectors.AsError("create contact", err))
 	}
-	return Created{Match: matched(contact, "created")}, nil
+	match := matched(contact, MatchCreated, "created")
+	at.decided(match, nil)
+	return Created{Match: match}, nil
 }
 
 func notFound(err error) bool {

@@ -308,17 +308,12 @@ func TestRedisAway(t *testing.T) {
 	require.Empty(t, st.crm.Doubles())
 	require.Empty(t, st.crm.ContactDoubles())
 	require.Equal(t, 1, strings.Count(p.log.String(), "redis is down"), "it is said once")
-	detail := p.detail()
-	require.Equal(t, map[string]int64{"accepted": 3, "duplicate": 3}, detail.Webhooks)
-	require.False(t, detail.Redis.Up)
-	require.Positive(t, detail.RedisFailures, "and counted every time")
+	require.False(t, p.detail().Redis.Up)
 }
 
 // readiness is the detail that the daemon shows to operators.
 type readiness struct {
-	Webhooks      map[string]int64 `json:"webhooks"`
-	Redis         ledger.State     `json:"redis"`
-	RedisFailures int64            `json:"redis_failures"`
+	Redis ledger.State `json:"redis"`
 }
 
 func (p *process) detail() (d readiness) {

@@ -46,8 +46,6 @@ type daemon struct {
 	started atomic.Bool   // workers poll
 	up      chan struct{} // closed once they do
 	fatal   chan error    // a worker that cannot go on
-
-	redisFailures atomic.Int64
 }
 
 // newDaemon wires everything together, without any I/O.
@@ -66,7 +64,7 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	}
 	d := &daemon{config: c, log: log, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
 	d.ledger, err = ledger.Open(ledger.Options{
-		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"), OnOp: d.countRedis,
+		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
@@ -82,14 +80,6 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 		Hasher: hasher, Instances: instances, Door: d.door, Log: log.Named("deliver"),
 	}
 	return d, nil
-}
-
-// countRedis counts every call that Redis failed; the log says it once for each
-// change of state.
-func (d *daemon) countRedis(_ string, err error) {
-	if err != nil {
-		d.redisFailures.Add(1)
-	}
 }
 
 // run serves until ctx ends, and then stops gracefully.

@@ -29,9 +29,7 @@ func (d *daemon) publicHandler() http.Handler {
 func (d *daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		status, detail := http.StatusOK, readiness{
-			Status: "ready", Webhooks: d.door.Counts.Snapshot(), Redis: d.ledger.State(), RedisFailures: d.redisFailures.Load(),
-		}
+		status, detail := http.StatusOK, readiness{Status: "ready", Redis: d.ledger.State()}
 		if err := d.ready(r.Context()); err != nil {
 			status, detail.Status, detail.Reason = http.StatusServiceUnavailable, "not ready", err.Error()
 		}
@@ -40,13 +38,11 @@ func (d *daemon) adminHandler() http.Handler {
 	return mux
 }
 
-// readiness is the detail for operators. Counts are since the process began.
+// readiness is the detail for operators; what is counted is in /metrics.
 type readiness struct {
-	Status        string           `json:"status"`
-	Reason        string           `json:"reason,omitempty"`
-	Webhooks      map[string]int64 `json:"webhooks,omitempty"`
-	Redis         ledger.State     `json:"redis"`
-	RedisFailures int64            `json:"redis_failures"`
+	Status string       `json:"status"`
+	Reason string       `json:"reason,omitempty"`
+	Redis  ledger.State `json:"redis"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

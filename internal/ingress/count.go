@@ -1,33 +1,53 @@
 package ingress
 
 import (
-	"maps"
-	"sync"
+	"slices"
+
+	"crmsync/internal/justcall"
 )
 
-// Counts counts what webhooks were answered, by result, and by reason where the
-// result is ignored. It is safe for concurrent use.
-type Counts struct {
-	mu sync.Mutex
-	n  map[string]int64
+// Metrics is told how each webhook was answered. Its methods are safe for
+// concurrent use and return at once.
+type Metrics interface {
+	// Webhook: the account is as the request says, and may be anything.
+	Webhook(account string, o Outcome)
 }
 
-func (c *Counts) add(a Answer) {
-	name := a.Result
-	if a.Result == Ignored {
-		name += ": " + a.Reason // one of a few words
+// Outcome is how a webhook was answered, as labels of a metric. Reason is set
+// where Result is ignored or refused.
+type Outcome struct{ Result, Reason string }
+
+// noConnector is the reason of an event that no connector is for.
+const noConnector = "no_connector"
+
+// refused is the result of everything that is not answered 200.
+const refused = "refused"
+
+// Outcomes answers every Outcome there is.
+func Outcomes() []Outcome {
+	all := []Outcome{{Accepted, ""}, {Duplicate, ""}, {Ping, ""}, {Quarantined, ""}, {Ignored, noConnector}}
+	for _, reason := range []justcall.Reason{
+		justcall.ReasonOtherType, justcall.ReasonNotFinal, justcall.ReasonUnknownStatus, justcall.ReasonNoConsent,
+	} {
+		all = append(all, Outcome{Ignored, string(reason)})
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.n == nil {
-		c.n = map[string]int64{}
+	for _, result := range []string{Refused, NoAccount, WrongMethod, TooLarge, Unavailable} {
+		all = append(all, Outcome{refused, result})
 	}
-	c.n[name]++
+	return all
 }
 
-// Snapshot answers the counts since the process began.
-func (c *Counts) Snapshot() map[string]int64 {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return maps.Clone(c.n)
+// outcome sorts an answer. Its reason is a label only where that is one of a few
+// words.
+func outcome(a Answer) Outcome {
+	o := Outcome{Result: refused, Reason: a.Result}
+	switch {
+	case a.Result == Ignored && a.Key != "": // an event, so that only its way out is missing
+		o = Outcome{Ignored, noConnector}
+	case a.Result == Ignored:
+		o = Outcome{Ignored, a.Reason}
+	case slices.Contains([]string{Accepted, Duplicate, Ping, Quarantined}, a.Result):
+		o = Outcome{Result: a.Result}
+	}
+	return o
 }

@@ -56,9 +56,8 @@ type Door struct {
 	Hasher     sms.Hasher
 	Attributes workflows.Attributes
 	Log        hclog.Logger
-
-	// Counts is what the webhooks were answered.
-	Counts *Counts
+	// Metrics may be nil.
+	Metrics Metrics
 
 	starts chan struct{}
 	lines  *sync.Map // account and line → when Redis was told
@@ -66,7 +65,7 @@ type Door struct {
 
 // NewDoor makes a Door ready for use.
 func NewDoor(d Door) *Door {
-	d.Counts, d.starts, d.lines = &Counts{}, make(chan struct{}, MaxStarts), &sync.Map{}
+	d.starts, d.lines = make(chan struct{}, MaxStarts), &sync.Map{}
 	return &d
 }
 

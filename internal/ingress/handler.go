@@ -61,7 +61,9 @@ func NewHandler(door *Door) http.Handler {
 
 func (h *handler) serve(w http.ResponseWriter, r *http.Request) {
 	status, answer := h.answer(w, r)
-	h.door.Counts.add(answer)
+	if h.door.Metrics != nil {
+		h.door.Metrics.Webhook(r.PathValue("account"), outcome(answer))
+	}
 	if status == http.StatusServiceUnavailable {
 		w.Header().Set("Retry-After", retryAfter)
 	}
