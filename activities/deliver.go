@@ -20,6 +20,9 @@ type DeliverInput struct {
 	// Fresh: the event came live from a webhook, and nothing of this run was
 	// tried before. See mayWriteBlindly.
 	Fresh bool `json:"fresh,omitempty"`
+	// Again: a person wants it delivered once more, whatever is remembered of
+	// its record.
+	Again bool `json:"again,omitempty"`
 }
 
 // DeliverResult is how a delivery ended, or what it needs first.
@@ -41,8 +44,7 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResul
 		return DeliverResult{}, err
 	}
 	defer done()
-	key := in.Event.MessageKey()
-	if ref, ok := at.Ledger.Record(ctx, in.Connector, key); ok {
+	if ref, ok := at.writtenBefore(ctx, in); ok {
 		return DeliverResult{State: connectors.Existed, Record: ref, Match: Match{How: "written before"}}, nil
 	}
 	match, ask, err := at.matchOf(ctx, in)
@@ -56,6 +58,15 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResul
 		return DeliverResult{}, err
 	}
 	return at.put(ctx, in, match)
+}
+
+// writtenBefore answers the record that Redis remembers.
+func (at *attempt) writtenBefore(ctx context.Context, in DeliverInput) (connectors.Ref, bool) {
+	if in.Again {
+		at.Ledger.ForgetRecord(ctx, in.Connector, in.Event.MessageKey())
+		return connectors.Ref{}, false
+	}
+	return at.Ledger.Record(ctx, in.Connector, in.Event.MessageKey())
 }
 
 func (at *attempt) matchOf(ctx context.Context, in DeliverInput) (Match, *Ask, error) {

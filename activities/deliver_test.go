@@ -65,6 +65,19 @@ func TestTextWrittenBeforeCostsNoCall(t *testing.T) {
 	require.Empty(t, w.temporal.described)
 }
 
+func TestTextIsPutAgainWhateverIsRememberedOfIt(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.crm.finds("1")
+	w.ledger.RememberRecord(t.Context(), "crm", "main/msg_1", ref("old"))
+	in := live()
+	in.Fresh, in.Again = false, true
+	out, err := w.deliver(in)
+	require.NoError(t, err)
+	require.Equal(t, connectors.Written, out.State)
+	require.Equal(t, "record", w.record())
+}
+
 func TestOutcomeIsHandedOn(t *testing.T) {
 	t.Parallel()
 	for _, state := range []connectors.State{connectors.Existed, connectors.NotApplicable} {

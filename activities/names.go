@@ -65,5 +65,9 @@ func ConsentID(account, numberHash string) string { return account + "/consent/"
 // QuarantineID is the id of the Quarantine workflow for a body.
 func QuarantineID(account, bodyHash string) string { return account + "/quarantine/" + bodyHash }
 
+// ResyncID is the id of the workflow that delivers an event (by its key) once
+// more to one connector.
+func ResyncID(key, connector string) string { return key + "@" + connector }
+
 // sibling is the workflow id of another event of the same text.
 func sibling(e sms.Event, kind sms.Kind) string { return e.MessageKey() + "/" + string(kind) }

@@ -15,6 +15,8 @@ type DeliveryResult struct {
 	Contact connectors.Ref   `json:"contact,omitzero"`
 	// How says why this contact was chosen.
 	How string `json:"how,omitempty"`
-	// Reason is what a person gave who skipped it.
+	// Reason is what the person gave who decided last about it: to retry, skip,
+	// link or resync. By is who that was.
 	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
 }

@@ -67,7 +67,7 @@ func (a *Activities) UpdateStatus(ctx context.Context, in StatusInput) (DeliverR
 	if !ok || !at.caps.Status {
 		return DeliverResult{State: connectors.NotApplicable}, nil
 	}
-	if superseded, err := at.exclude(ctx, in.Event); err != nil || superseded {
+	if superseded, err := at.exclude(ctx, in); err != nil || superseded {
 		return DeliverResult{State: Superseded}, err
 	}
 	found, err := at.locate(ctx, in)
@@ -79,21 +79,29 @@ func (a *Activities) UpdateStatus(ctx context.Context, in StatusInput) (DeliverR
 
 // exclude keeps the two statuses of one text apart. Whichever order they come
 // in: a delivered that begins after failed sees it and stands back; one that
-// began before is told to end, and failed waits for that.
-func (at *attempt) exclude(ctx context.Context, e sms.Event) (superseded bool, err error) {
-	if e.Kind == sms.Delivered {
-		status, _, err := at.describe(ctx, sibling(e, sms.Failed))
+// began before (or was resynced) is told to end, and failed waits for that.
+func (at *attempt) exclude(ctx context.Context, in StatusInput) (superseded bool, err error) {
+	if in.Event.Kind == sms.Delivered {
+		status, _, err := at.describe(ctx, sibling(in.Event, sms.Failed))
 		return status != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, err
 	}
-	delivered := sibling(e, sms.Delivered)
-	status, _, err := at.describe(ctx, delivered)
-	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	delivered := sibling(in.Event, sms.Delivered)
+	if err := at.end(ctx, delivered, in.Event.Key()); err != nil {
 		return false, err
 	}
-	if err := at.Temporal.SignalWorkflow(ctx, delivered, "", SignalSuperseded, e.Key()); err != nil && !notFound(err) {
-		return false, fmt.Errorf("supersede %s: %w", delivered, err)
+	return false, at.end(ctx, ResyncID(delivered, in.Connector), in.Event.Key())
+}
+
+// end has a delivered status end, if it is under way, and waits for that.
+func (at *attempt) end(ctx context.Context, delivered, failed string) error {
+	status, _, err := at.describe(ctx, delivered)
+	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+		return err
 	}
-	return false, again(Waiting, "waits for the delivered status to end", time.Second)
+	if err := at.Temporal.SignalWorkflow(ctx, delivered, "", SignalSuperseded, failed); err != nil && !notFound(err) {
+		return fmt.Errorf("supersede %s: %w", delivered, err)
+	}
+	return again(Waiting, "waits for the delivered status to end", time.Second)
 }
 
 // locate finds the text's record: in Redis; else in the result of the text's
@@ -113,13 +121,30 @@ func (at *attempt) locate(ctx context.Context, in StatusInput) (DeliverResult, e
 	return at.search(ctx, in)
 }
 
-// recordOf reads the record from the result of the text's workflow.
+// recordOf reads the record from the result of the text's workflow, or of the
+// later one that delivered the text here once more.
 func (at *attempt) recordOf(ctx context.Context, in StatusInput) (DeliverResult, error) {
-	var result SyncResult
-	if err := at.Temporal.GetWorkflow(ctx, in.Text, "").Get(ctx, &result); err != nil {
-		return DeliverResult{}, fmt.Errorf("read the result of %s: %w", in.Text, err)
+	resync := ResyncID(in.Text, in.Connector)
+	status, _, err := at.describe(ctx, resync)
+	switch {
+	case err != nil:
+		return DeliverResult{}, err
+	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+		return DeliverResult{}, waitsForText()
+	case status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+		if found, err := at.recordIn(ctx, resync, in.Connector); err != nil || found.State == "" {
+			return found, err
+		}
 	}
-	d, ok := result.Deliveries[in.Connector]
+	return at.recordIn(ctx, in.Text, in.Connector)
+}
+
+func (at *attempt) recordIn(ctx context.Context, workflow, connector string) (DeliverResult, error) {
+	var result SyncResult
+	if err := at.Temporal.GetWorkflow(ctx, workflow, "").Get(ctx, &result); err != nil {
+		return DeliverResult{}, fmt.Errorf("read the result of %s: %w", workflow, err)
+	}
+	d, ok := result.Deliveries[connector]
 	if !ok || d.Record.Zero() {
 		return DeliverResult{State: connectors.NotApplicable}, nil
 	}

@@ -16,6 +16,7 @@ const (
 	text        = "main/msg_1/sms.sent"
 	deliveredID = "main/msg_1/sms.delivered"
 	failedID    = "main/msg_1/sms.failed"
+	resyncedID  = deliveredID + "@crm"
 )
 
 // statusOf is a status of a text whose workflow is text.
@@ -71,14 +72,15 @@ func TestStatusesOfATextExcludeEachOther(t *testing.T) {
 		signalErr  error
 		superseded bool
 		waits      bool
+		also       []string // looked at as well
 	}{
 		"delivered, alone":                             {kind: sms.Delivered},
 		"delivered stands back while failed runs":      {kind: sms.Delivered, other: running, superseded: true},
 		"delivered stands back once failed has ended":  {kind: sms.Delivered, other: completed, superseded: true},
-		"failed, alone":                                {kind: sms.Failed},
+		"failed, alone":                                {kind: sms.Failed, also: []string{resyncedID}},
 		"failed ends delivered and waits":              {kind: sms.Failed, other: running, waits: true},
 		"failed waits for one that has ended just now": {kind: sms.Failed, other: running, signalErr: noSuchWorkflow(), waits: true},
-		"failed follows a delivered that has ended":    {kind: sms.Failed, other: completed},
+		"failed follows a delivered that has ended":    {kind: sms.Failed, other: completed, also: []string{resyncedID}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -93,7 +95,7 @@ func TestStatusesOfATextExcludeEachOther(t *testing.T) {
 				w.temporal.workflows[other] = &execution{status: c.other}
 			}
 			out, err := w.update(c.kind)
-			require.Equal(t, []string{other}, w.temporal.described)
+			require.Equal(t, append([]string{other}, c.also...), w.temporal.described)
 			switch {
 			case c.waits:
 				retried(t, activities.Waiting, err)
@@ -110,6 +112,58 @@ func TestStatusesOfATextExcludeEachOther(t *testing.T) {
 				require.Equal(t, connectors.Written, out.State)
 				require.Empty(t, w.temporal.signals)
 			}
+		})
+	}
+}
+
+func TestFailedEndsADeliveredThatIsBroughtOnceMore(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.temporal.workflows[deliveredID] = &execution{status: completed}
+	w.temporal.workflows[resyncedID] = &execution{status: running}
+	_, err := w.update(sms.Failed)
+	retried(t, activities.Waiting, err)
+	require.Equal(t, []sent{{resyncedID, activities.SignalSuperseded, failedID}}, w.temporal.signals)
+	require.Empty(t, w.crm.calls)
+}
+
+// A text that was delivered once more, perhaps to a connector that it did not go
+// to at first, has its record there.
+func TestStatusFollowsATextThatWasDeliveredOnceMore(t *testing.T) {
+	t.Parallel()
+	result := func(record string) activities.SyncResult {
+		return activities.SyncResult{Deliveries: map[string]activities.DeliveryResult{"crm": {Record: ref(record)}}}
+	}
+	for name, c := range map[string]struct {
+		once, again string
+		status      enums.WorkflowExecutionStatus
+		record      string
+		ends        connectors.State
+		waits       bool
+	}{
+		"here, too":                     {once: "1", again: "2", status: completed, record: "2"},
+		"here only":                     {again: "2", status: completed, record: "2"},
+		"and then skipped":              {once: "1", status: completed, record: "1"},
+		"and then ended by hand":        {once: "1", status: enums.WORKFLOW_EXECUTION_STATUS_TERMINATED, record: "1"},
+		"and skipped, never here":       {status: completed, ends: connectors.NotApplicable},
+		"which has not come to its end": {once: "1", status: running, waits: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.temporal.workflows[text] = &execution{status: completed, result: result(c.once)}
+			w.temporal.workflows[text+"@crm"] = &execution{status: c.status, result: result(c.again)}
+			out, err := w.update(sms.Delivered)
+			if c.waits {
+				retried(t, activities.Waiting, err)
+				return
+			}
+			require.NoError(t, err)
+			if c.ends != "" {
+				require.Equal(t, c.ends, out.State)
+				return
+			}
+			require.Equal(t, c.record, w.crm.changes[0].Record.ID)
 		})
 	}
 }

@@ -1,6 +1,8 @@
 package workflows
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"strings"
 
 	enums "go.temporal.io/api/enums/v1"
@@ -21,7 +23,31 @@ const (
 // number and no text: Temporal stores them in the clear.
 type Attributes struct {
 	State, Account, Kind, Contact temporal.SearchAttributeKeyKeyword
-	Deliveries                    temporal.SearchAttributeKeyKeywordList
+	// Deliveries lists of each delivery its [StateValue], where it is parked its
+	// [RefusalValue], and where it has a record in the CRM its [RecordValue]. A
+	// text has it from the start, a status once it is parked or done.
+	Deliveries temporal.SearchAttributeKeyKeywordList
+}
+
+// maxKeyword is the length of the longest value that databases index, in bytes:
+// https://docs.temporal.io/search-attribute#limits.
+const maxKeyword = 255
+
+// StateValue says how a delivery stands: syncing, parked, or how it ended.
+func StateValue(connector, state string) string { return connector + "=" + state }
+
+// RefusalValue says why a delivery is parked, by the kind of error.
+func RefusalValue(connector, kind string) string { return connector + "!" + kind }
+
+// RecordValue says which record of the CRM a delivery wrote. An id that is too
+// long is told by its SHA-256 instead, which can be looked for just as well.
+func RecordValue(connector, id string) string {
+	value := connector + "#" + id
+	if len(value) <= maxKeyword {
+		return value
+	}
+	sum := sha256.Sum256([]byte(id))
+	return connector + "#sha256:" + hex.EncodeToString(sum[:])
 }
 
 // AttributesOf answers the attributes of the deployment called name. Their
@@ -48,11 +74,19 @@ func (a Attributes) Types() map[string]enums.IndexedValueType {
 	}
 }
 
-// Start is what a workflow starts with.
-func (a Attributes) Start(account, kind, state, contactHash string) temporal.SearchAttributes {
-	updates := []temporal.SearchAttributeUpdate{a.Account.ValueSet(account), a.Kind.ValueSet(kind), a.State.ValueSet(state)}
+// Start is what a workflow starts with. Targets are its deliveries, where they
+// are known.
+func (a Attributes) Start(account, kind, contactHash string, targets []string) temporal.SearchAttributes {
+	updates := []temporal.SearchAttributeUpdate{a.Account.ValueSet(account), a.Kind.ValueSet(kind), a.State.ValueSet(StateSyncing)}
 	if contactHash != "" {
 		updates = append(updates, a.Contact.ValueSet(contactHash))
+	}
+	if len(targets) > 0 {
+		states := make([]string, len(targets))
+		for i, connector := range targets {
+			states[i] = StateValue(connector, StateSyncing)
+		}
+		updates = append(updates, a.Deliveries.ValueSet(states))
 	}
 	return temporal.NewSearchAttributes(updates...)
 }

@@ -99,7 +99,7 @@ func (e *env) repair(verb string, r workflows.Repair) {
 func (e *env) rejected(verb string, r workflows.Repair, message string) {
 	e.UpdateWorkflow(verb, "", &testsuite.TestUpdateCallback{
 		OnAccept: func() { e.t.Errorf("%s was accepted instead of: %s", verb, message) },
-		OnReject: func(err error) { require.EqualError(e.t, err, message) },
+		OnReject: func(err error) { require.ErrorContains(e.t, err, message) },
 	}, r)
 }
 

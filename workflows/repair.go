@@ -28,9 +28,15 @@ type Repair struct {
 	// type where the CRM has several.
 	Contact     string `json:"contact,omitempty"`
 	ContactType string `json:"contact_type,omitempty"`
-	// Reason is recorded.
+	// Reason is why, By is who. Both are recorded: here in the history, and in
+	// the result of the deliveries.
 	Reason string `json:"reason,omitempty"`
+	By     string `json:"by,omitempty"`
 }
+
+// NotParked is the type of the error that rejects an update because nothing is
+// parked that it could repair: not yet, not any more, or for another connector.
+const NotParked = "NOT_PARKED"
 
 // lot is one thing that may come to be parked.
 type lot struct {
@@ -54,6 +60,39 @@ func (y *yard) add(name string) *lot {
 	l := &lot{name: name}
 	y.lots = append(y.lots, l)
 	return l
+}
+
+// state is how the lot stands, where ended is how it has ended, if it has.
+func (l *lot) state(ended string) string {
+	switch {
+	case ended != "":
+		return ended
+	case l.refusal != nil:
+		return StateParked
+	}
+	return StateSyncing
+}
+
+// sorted are the lots by name.
+func (y *yard) sorted() []*lot {
+	return slices.SortedFunc(slices.Values(y.lots), func(a, b *lot) int { return strings.Compare(a.name, b.name) })
+}
+
+// values are those of [Attributes.Deliveries]. Ended answers the state and the
+// record of a lot that has ended, "" of others.
+func (y *yard) values(ended func(*lot) (state, record string)) []string {
+	values := []string{}
+	for _, l := range y.sorted() {
+		state, record := ended(l)
+		values = append(values, StateValue(l.name, l.state(state)))
+		if l.refusal != nil {
+			values = append(values, RefusalValue(l.name, l.refusal.Kind))
+		}
+		if record != "" {
+			values = append(values, RecordValue(l.name, record))
+		}
+	}
+	return values
 }
 
 func (y *yard) parked() []*lot {
@@ -80,9 +119,9 @@ func (y *yard) accept(ctx workflow.Context, verbs ...string) error {
 }
 
 var descriptions = map[string]string{
-	UpdateRetry: "Try a parked delivery again: {connector, reason}",
-	UpdateSkip:  "Give a parked delivery up: {connector, reason}",
-	UpdateLink:  "Deliver to this contact, and remember it for the number: {connector, contact, reason}",
+	UpdateRetry: "Try a parked delivery again: {connector, reason, by}",
+	UpdateSkip:  "Give a parked delivery up: {connector, reason, by}",
+	UpdateLink:  "Deliver to this contact, and remember it for the number: {connector, contact, contact_type, reason, by}",
 }
 
 func (y *yard) chosen(r Repair) []*lot {
@@ -95,9 +134,9 @@ func (y *yard) validate(verb string, r Repair) error {
 	chosen := y.chosen(r)
 	switch {
 	case len(chosen) == 0 && r.Connector != "":
-		return fmt.Errorf("nothing is parked for %q", r.Connector)
+		return temporal.NewApplicationError(fmt.Sprintf("nothing is parked for %q", r.Connector), NotParked)
 	case len(chosen) == 0:
-		return errors.New("nothing is parked")
+		return temporal.NewApplicationError("nothing is parked", NotParked)
 	case verb == UpdateLink && r.Contact == "":
 		return errors.New("link needs the CRM's id of the contact")
 	case verb == UpdateLink && len(chosen) > 1:
@@ -136,7 +175,7 @@ func (y *yard) details(head string) string {
 		fmt.Fprintf(&b, "\n\n**%s is parked**: %s (%s)", l.name, l.refusal.Message, l.refusal.Kind)
 	}
 	if len(y.parked()) > 0 {
-		b.WriteString("\n\nSend the update `retry`, `skip` or `link`.")
+		b.WriteString("\n\nRepair it with `crmsync messages`, or send the update `retry`, `skip` or `link`.")
 	}
 	return b.String()
 }

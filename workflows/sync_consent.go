@@ -50,7 +50,7 @@ type consentLane struct {
 	*lot
 	wanted, applied int  // versions
 	unsettled       bool // an earlier write may yet land
-	result          string
+	ended, result   string
 }
 
 // SyncConsent is the only writer of a number's consent: it brings the latest
@@ -189,7 +189,8 @@ func (c *consent) drive(ctx workflow.Context, l *consentLane) {
 			c.parked(ctx, l, version, err)
 			continue
 		}
-		l.applied, l.result = version, fmt.Sprintf("%s (%d contacts)", result.State, result.Contacts)
+		l.applied, l.ended = version, string(result.State)
+		l.result = fmt.Sprintf("%s (%d contacts)", result.State, result.Contacts)
 		c.settle(ctx, l, result.Settle)
 		c.publish(ctx)
 	}
@@ -219,7 +220,8 @@ func (c *consent) parked(ctx workflow.Context, l *consentLane, version int, err 
 	moot := func() bool { return l.wanted != version }
 	repair := c.yard.park(ctx, l.lot, refusalOf(err), moot)
 	if repair != nil && repair.verb == UpdateSkip {
-		l.applied, l.result, l.unsettled = version, string(StateSkipped), false
+		l.applied, l.ended, l.unsettled = version, string(StateSkipped), false
+		l.result = l.ended
 		c.publish(ctx)
 	}
 }
@@ -254,7 +256,17 @@ func (c *consent) publish(ctx workflow.Context) {
 		lines = append(lines, "- "+l.name+": "+l.result)
 	}
 	workflow.SetCurrentDetails(ctx, c.yard.details(strings.Join(lines, "\n\n")))
-	show(ctx, c.in.Plain, state, nil)
+	show(ctx, c.in.Plain, state, c.yard.values(c.ended))
+}
+
+// ended answers how the consent was last applied to a connector that needs
+// nothing now.
+func (c *consent) ended(of *lot) (state, record string) {
+	l := c.lane(of.name)
+	if l.applied < l.wanted || l.unsettled {
+		return "", ""
+	}
+	return l.ended, ""
 }
 
 func word(c sms.Consent) string {

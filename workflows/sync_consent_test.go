@@ -199,11 +199,13 @@ func TestSyncConsentParkedOptInDoesNotHoldAStopBack(t *testing.T) {
 	e.consent(0, optIn(0, "close"))
 	e.after(time.Hour, func() {
 		require.Equal(t, workflows.StateParked, e.state())
+		require.Equal(t, []string{"close=parked", "close!FORBIDDEN"}, e.listed())
 		require.Contains(t, e.details(), "**close is parked**: may not lift a block (FORBIDDEN)")
 	})
 	e.consent(2*time.Hour, optOut(1, "close"))
 	e.after(2*time.Hour+time.Second, func() {
 		require.Equal(t, workflows.StateOptedOut, e.state())
+		require.Equal(t, []string{"close=written"}, e.listed())
 		e.rejected(workflows.UpdateRetry, workflows.Repair{}, "nothing is parked")
 	})
 	e.runUntilCancelled(3*time.Hour, workflows.SyncConsent, consentOf)

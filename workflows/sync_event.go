@@ -10,7 +10,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -26,12 +25,16 @@ import (
 type SyncInput struct {
 	Event sms.Event `json:"event"`
 	// Targets are the connectors that the text is routed to, decided when the
-	// event was accepted. A status follows its text instead.
+	// event was accepted. A status follows its text instead, unless a person
+	// named the connector (see Resync).
 	Targets []string `json:"targets,omitempty"`
 	// Live: the event came from a webhook just now.
 	Live bool `json:"live,omitempty"`
 	// Plain: the server does not know the search attributes.
 	Plain bool `json:"plain,omitempty"`
+	// Resync: a person has an event that was finished delivered once more. What
+	// is remembered of its record does not hold.
+	Resync *Repair `json:"resync,omitempty"`
 }
 
 const (
@@ -67,7 +70,11 @@ func SyncEvent(ctx workflow.Context, in SyncInput) (activities.SyncResult, error
 	s.listen(ctx, cancel)
 	targets, text := in.Targets, ""
 	if in.Event.Kind.Status() {
-		targets, text = s.awaitText(ctx)
+		went, found := s.awaitText(ctx)
+		text = found
+		if in.Resync == nil || text == "" {
+			targets = went
+		}
 	}
 	pending := workflow.NewWaitGroup(ctx)
 	for _, connector := range targets {
@@ -105,9 +112,14 @@ func (s *sync) listen(ctx workflow.Context, cancel func()) {
 // deliver tries until the delivery has ended or is given up.
 func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
 	fresh := s.in.Live && workflow.GetInfo(ctx).OriginalRunID == workflow.GetInfo(ctx).WorkflowExecution.RunID
-	in := activities.DeliverInput{Connector: l.name, Event: s.in.Event, Fresh: fresh}
+	in := activities.DeliverInput{Connector: l.name, Event: s.in.Event, Fresh: fresh, Again: s.in.Resync != nil}
+	decided := Repair{}
+	if s.in.Resync != nil {
+		decided = *s.in.Resync
+	}
 	for {
 		result, err := s.try(ctx, in, text)
+		result.Reason, result.By = decided.Reason, decided.By
 		if ctx.Err() != nil {
 			s.deliveries[l.name] = activities.DeliveryResult{State: activities.Superseded}
 			return
@@ -123,11 +135,12 @@ func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
 			s.deliveries[l.name] = activities.DeliveryResult{State: activities.Superseded}
 			return
 		case repair.verb == UpdateSkip:
-			s.deliveries[l.name] = activities.DeliveryResult{State: StateSkipped, Reason: repair.Reason}
+			s.deliveries[l.name] = activities.DeliveryResult{State: StateSkipped, Reason: repair.Reason, By: repair.By}
 			return
 		case repair.verb == UpdateLink:
 			in.Match = linked(repair.Repair)
 		}
+		decided = repair.Repair
 	}
 }
 
@@ -240,7 +253,7 @@ func (s *sync) publish(ctx workflow.Context) {
 	if len(s.yard.parked()) > 0 {
 		state = StateParked
 	}
-	show(ctx, s.in.Plain, state, s.states())
+	show(ctx, s.in.Plain, state, s.yard.values(s.ended))
 }
 
 func (s *sync) finish(ctx workflow.Context) (activities.SyncResult, error) {
@@ -249,34 +262,22 @@ func (s *sync) finish(ctx workflow.Context) (activities.SyncResult, error) {
 	}
 	ctx, _ = workflow.NewDisconnectedContext(ctx)
 	workflow.SetCurrentDetails(ctx, s.table())
-	show(ctx, s.in.Plain, StateDone, s.states())
+	show(ctx, s.in.Plain, StateDone, s.yard.values(s.ended))
 	return activities.SyncResult{Deliveries: s.deliveries}, nil
 }
 
-// states lists connector=state, in order.
-func (s *sync) states() []string {
-	states := []string{}
-	for _, l := range s.yard.lots {
-		switch d, done := s.deliveries[l.name]; {
-		case done:
-			states = append(states, l.name+"="+string(d.State))
-		case l.refusal != nil:
-			states = append(states, l.name+"="+StateParked)
-		default:
-			states = append(states, l.name+"="+StateSyncing)
-		}
-	}
-	slices.Sort(states)
-	return states
+func (s *sync) ended(l *lot) (state, record string) {
+	d := s.deliveries[l.name]
+	return string(d.State), d.Record.ID
 }
 
+// table shows the deliveries in order.
 func (s *sync) table() string {
 	var b strings.Builder
 	b.WriteString("| connector | state | contact | record |\n|---|---|---|---|")
-	for _, state := range s.states() {
-		name, word, _ := strings.Cut(state, "=")
-		d := s.deliveries[name]
-		fmt.Fprintf(&b, "\n| %s | %s | %s | %s |", name, word, d.How, d.Record.ID)
+	for _, l := range s.yard.sorted() {
+		d := s.deliveries[l.name]
+		fmt.Fprintf(&b, "\n| %s | %s | %s | %s |", l.name, l.state(string(d.State)), d.How, d.Record.ID)
 	}
 	return b.String()
 }

@@ -44,7 +44,7 @@ func TestSyncEventTellsHowEachDeliveryEnded(t *testing.T) {
 		"hubspot": {State: connectors.Written, Record: ref("r1"), Contact: ref("c1"), How: "only match"},
 	}, got.Deliveries)
 	require.Equal(t, workflows.StateDone, e.state())
-	require.Equal(t, []string{"hubspot=written"}, e.listed())
+	require.Equal(t, []string{"hubspot=written", "hubspot#r1"}, e.listed())
 	require.Equal(t, "| connector | state | contact | record |\n|---|---|---|---|\n| hubspot | written | only match | r1 |", e.details())
 }
 
@@ -62,7 +62,7 @@ func TestSyncEventDeliversToEachConnectorWhateverTheOthersDo(t *testing.T) {
 	delivered := on(e, acts.Deliver, refusing(1))
 	e.after(time.Hour, func() {
 		require.Equal(t, workflows.StateParked, e.state())
-		require.Equal(t, []string{"close=parked", "hubspot=written"}, e.listed())
+		require.Equal(t, []string{"close=parked", "close!INVALID", "hubspot=written", "hubspot#r-hubspot"}, e.listed())
 		require.Contains(t, e.details(), "**close is parked**: put messages: INVALID: no such field (INVALID)")
 		require.Contains(t, e.details(), "| hubspot | written |")
 		e.repair(workflows.UpdateRetry, workflows.Repair{})
@@ -73,7 +73,7 @@ func TestSyncEventDeliversToEachConnectorWhateverTheOthersDo(t *testing.T) {
 	require.Equal(t, connectors.Written, got.Deliveries["close"].State)
 	require.Equal(t, connectors.Written, got.Deliveries["hubspot"].State)
 	require.Len(t, delivered.all(), 3, "what was written is not written again")
-	require.Equal(t, []string{"close=written", "hubspot=written"}, e.listed())
+	require.Equal(t, []string{"close=written", "close#r-close", "hubspot=written", "hubspot#r-hubspot"}, e.listed())
 	require.NotContains(t, e.details(), "parked")
 }
 
@@ -90,10 +90,10 @@ func TestSyncEventShowsADeliveryThatEndsWhileAnotherIsParked(t *testing.T) {
 		return written("r1", "c1"), nil
 	})
 	e.after(time.Second, func() {
-		require.Equal(t, []string{"close=parked", "hubspot=syncing"}, e.listed())
+		require.Equal(t, []string{"close=parked", "close!INVALID", "hubspot=syncing"}, e.listed())
 	})
 	e.after(time.Hour, func() {
-		require.Equal(t, []string{"close=parked", "hubspot=written"}, e.listed())
+		require.Equal(t, []string{"close=parked", "close!INVALID", "hubspot=written", "hubspot#r1"}, e.listed())
 		e.repair(workflows.UpdateSkip, workflows.Repair{})
 	})
 	result[activities.SyncResult](e, workflows.SyncEvent, to("close", "hubspot"))
@@ -113,6 +113,56 @@ func TestSyncEventParksAgainWhatIsRefusedAgain(t *testing.T) {
 	require.Len(t, delivered.all(), 3)
 }
 
+func TestSyncEventRecordsWhoDecidedLastAndWhy(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	on(e, acts.Deliver, refusing(2))
+	e.after(time.Hour, func() { e.repair(workflows.UpdateRetry, workflows.Repair{Reason: "try", By: "ada"}) })
+	e.after(2*time.Hour, func() { e.repair(workflows.UpdateRetry, workflows.Repair{Reason: "mended", By: "bo"}) })
+	got := result[activities.SyncResult](e, workflows.SyncEvent, to("close", "hubspot"))
+	require.Equal(t, "mended", got.Deliveries["close"].Reason)
+	require.Equal(t, "bo", got.Deliveries["close"].By)
+	require.Empty(t, got.Deliveries["hubspot"].Reason)
+}
+
+func TestSyncEventResyncDeliversWhateverIsRemembered(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	delivered := on(e, acts.Deliver, func(int, activities.DeliverInput) (activities.DeliverResult, error) {
+		return written("r2", "c1"), nil
+	})
+	in := workflows.SyncInput{Event: received(), Targets: []string{"close"}, Resync: &workflows.Repair{Reason: "deleted by mistake", By: "ada"}}
+	got := result[activities.SyncResult](e, workflows.SyncEvent, in)
+	require.Equal(t, []activities.DeliverInput{{Connector: "close", Event: received(), Again: true}}, delivered.all())
+	require.Equal(t, "deleted by mistake", got.Deliveries["close"].Reason)
+	require.Equal(t, "ada", got.Deliveries["close"].By)
+}
+
+func TestSyncEventResyncOfAStatusGoesToItsConnectorOnly(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	text(e, 0, "close", "hubspot")
+	updated := on(e, acts.UpdateStatus, func(int, activities.StatusInput) (activities.DeliverResult, error) {
+		return activities.DeliverResult{State: connectors.Written}, nil
+	})
+	in := delivered()
+	in.Targets, in.Resync = []string{"pipedrive"}, &workflows.Repair{}
+	got := result[activities.SyncResult](e, workflows.SyncEvent, in)
+	require.Len(t, updated.all(), 1)
+	require.Equal(t, "main/msg_1/sms.sent", updated.all()[0].Text)
+	require.Equal(t, connectors.Written, got.Deliveries["pipedrive"].State)
+}
+
+func TestSyncEventResyncOfAStatusWithoutTextCanBeSkipped(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	on(e, acts.FindText, func(int, sms.Event) (activities.TextOf, error) { return activities.TextOf{}, nil })
+	e.after(2*time.Hour, func() { e.repair(workflows.UpdateSkip, workflows.Repair{}) })
+	in := delivered()
+	in.Targets, in.Resync = []string{"pipedrive"}, &workflows.Repair{}
+	require.Empty(t, result[activities.SyncResult](e, workflows.SyncEvent, in).Deliveries)
+}
+
 func TestSyncEventSkipEndsADeliveryWithItsReason(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)
@@ -122,7 +172,7 @@ func TestSyncEventSkipEndsADeliveryWithItsReason(t *testing.T) {
 	})
 	got := result[activities.SyncResult](e, workflows.SyncEvent, to("close", "hubspot"))
 	require.Equal(t, activities.DeliveryResult{State: workflows.StateSkipped, Reason: "a test message"}, got.Deliveries["close"])
-	require.Equal(t, []string{"close=skipped", "hubspot=written"}, e.listed())
+	require.Equal(t, []string{"close=skipped", "hubspot=written", "hubspot#r-hubspot"}, e.listed())
 }
 
 func TestSyncEventLinkDeliversToThatContactAndRemembersIt(t *testing.T) {
@@ -485,7 +535,7 @@ func TestSyncEventParksAStatusWhoseTextIsNotSeenForAnHour(t *testing.T) {
 		})
 		e.after(59*time.Minute, func() { require.Empty(t, e.shown) })
 		e.after(2*time.Hour, func() {
-			require.Equal(t, []string{"text=parked"}, e.listed())
+			require.Equal(t, []string{"text=parked", "text!NOT_FOUND"}, e.listed())
 			require.Contains(t, e.details(), "**text is parked**: the text of this status was never seen (NOT_FOUND)")
 			absent = false
 			e.repair(verb, workflows.Repair{})

@@ -154,10 +154,20 @@ func (d *Door) startSync(ctx context.Context, e sms.Event, live bool) (string, e
 	in := workflows.SyncInput{Event: e, Live: live}
 	options := d.options(e, e.Key())
 	if e.Kind.Text() {
-		in.Targets = targets
-		options.Memo = map[string]any{activities.MemoTargets: targets}
-		options.StaticSummary = fmt.Sprintf("%s → %s", e.Kind, strings.Join(targets, ", "))
+		d.send(&options, &in, targets)
 	}
+	return d.execute(ctx, options, in)
+}
+
+// send names the connectors that an event goes to.
+func (d *Door) send(options *client.StartWorkflowOptions, in *workflows.SyncInput, targets []string) {
+	in.Targets = targets
+	options.Memo = map[string]any{activities.MemoTargets: targets}
+	options.StaticSummary = fmt.Sprintf("%s → %s", in.Event.Kind, strings.Join(targets, ", "))
+	options.TypedSearchAttributes = d.attributes(in.Event, targets)
+}
+
+func (d *Door) execute(ctx context.Context, options client.StartWorkflowOptions, in workflows.SyncInput) (string, error) {
 	err := withoutAttributes(&options, &in.Plain, func() error {
 		_, err := d.Temporal.ExecuteWorkflow(ctx, options, activities.SyncEvent, in)
 		return err
@@ -271,20 +281,23 @@ func (d *Door) targets(e sms.Event) []string {
 // options are those of every workflow of the door. An event's workflow that
 // completed keeps its id; one that was terminated or cancelled may run again.
 func (d *Door) options(e sms.Event, id string) client.StartWorkflowOptions {
-	hash := ""
-	if e.Message.Contact != "" {
-		hash = d.Hasher.Phone(e.Message.Contact)
-	}
-	kind, state := string(e.Kind), workflows.StateSyncing
 	return client.StartWorkflowOptions{
 		ID:                                       id,
 		TaskQueue:                                activities.Queue(d.Config.Name),
 		WorkflowIDConflictPolicy:                 enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL,
 		WorkflowIDReusePolicy:                    enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE_FAILED_ONLY,
 		WorkflowExecutionErrorWhenAlreadyStarted: true,
-		TypedSearchAttributes:                    d.Attributes.Start(e.Account, kind, state, hash),
-		StaticSummary:                            kind,
+		TypedSearchAttributes:                    d.attributes(e, nil),
+		StaticSummary:                            string(e.Kind),
 	}
+}
+
+func (d *Door) attributes(e sms.Event, targets []string) temporal.SearchAttributes {
+	hash := ""
+	if e.Message.Contact != "" {
+		hash = d.Hasher.Phone(e.Message.Contact)
+	}
+	return d.Attributes.Start(e.Account, string(e.Kind), hash, targets)
 }
 
 // withoutAttributes starts once more, plainly, where the server does not know

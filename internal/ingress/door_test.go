@@ -130,6 +130,8 @@ func TestStartOptions(t *testing.T) {
 	require.Equal(t, map[string]any{activities.MemoTargets: []string{"one", "two"}}, s.options.Memo)
 	require.Equal(t, "sms.sent → one, two", s.options.StaticSummary)
 	require.Equal(t, workflows.SyncInput{Event: event(sms.Sent), Live: true, Targets: []string{"one", "two"}}, s.input)
+	deliveries, _ := s.options.TypedSearchAttributes.GetKeywordList(b.door.Attributes.Deliveries)
+	require.Equal(t, []string{"one=syncing", "two=syncing"}, deliveries, "so that it is listed by connector while it waits")
 	for key, value := range s.options.TypedSearchAttributes.GetUntypedValues() {
 		require.NotContains(t, value, "5551234", key.GetName())
 		require.NotContains(t, value, "hello", key.GetName())
