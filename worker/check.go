@@ -50,7 +50,7 @@ errors; warnings alone leave it 0.`,
 			if err != nil {
 				return err
 			}
-			instances, err := openInstances(c, a.registry)
+			instances, err := openInstances(c, a.registry, nil)
 			if err != nil {
 				return err
 			}

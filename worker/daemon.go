@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,6 +20,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/internal/ingress"
 	"crmsync/internal/ledger"
+	"crmsync/internal/metrics"
 	"crmsync/sms"
 	"crmsync/workflows"
 )
@@ -38,6 +41,7 @@ const (
 type daemon struct {
 	config   *config.Config
 	log      hclog.Logger
+	metrics  *metrics.Metrics
 	temporal client.Client
 	ledger   *ledger.Ledger
 	acts     *activities.Activities
@@ -50,7 +54,14 @@ type daemon struct {
 
 // newDaemon wires everything together, without any I/O.
 func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger) (*daemon, error) {
-	instances, err := openInstances(c, registry)
+	measures, err := metrics.New(metrics.Options{
+		Version: buildVersion(), Accounts: slices.Collect(maps.Keys(c.JustCall)), Connectors: slices.Collect(maps.Keys(c.Connectors)),
+		OnError: func(err error) { log.Error("a metric is missing", "error", err) },
+	})
+	if err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
+	}
+	instances, err := openInstances(c, registry, measures)
 	if err != nil {
 		return nil, err
 	}
@@ -58,13 +69,14 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	if err != nil {
 		return nil, err
 	}
-	temporal, err := newTemporalClient(c.Temporal, ring, log, nil)
+	temporal, err := newTemporalClient(c.Temporal, ring, log, measures.Temporal())
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{config: c, log: log, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
+	d := &daemon{config: c, log: log, metrics: measures, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
 	d.ledger, err = ledger.Open(ledger.Options{
 		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"),
+		OnOp: measures.Redis,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
@@ -72,12 +84,16 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	hasher := sms.NewHasher(c.Privacy.HashKey())
 	d.door = ingress.NewDoor(ingress.Door{
 		Config: c, Temporal: temporal, Ledger: d.ledger, Hasher: hasher,
-		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"),
+		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"), Metrics: measures,
 	})
 	data, _ := ring.Converters()
 	d.acts = &activities.Activities{
 		Deployment: c.Name, Temporal: temporal, Converter: data, Ledger: d.ledger,
-		Hasher: hasher, Instances: instances, Door: d.door, Log: log.Named("deliver"),
+		Hasher: hasher, Instances: instances, Door: d.door, Metrics: measures, Log: log.Named("deliver"),
+	}
+	standing := survey{temporal: temporal, config: c}
+	if err := measures.Watch(func() bool { return d.ledger.State().Up }, standing.take); err != nil {
+		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return d, nil
 }

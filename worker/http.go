@@ -28,6 +28,7 @@ func (d *daemon) publicHandler() http.Handler {
 // adminHandler serves what operators may see.
 func (d *daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
+	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		status, detail := http.StatusOK, readiness{Status: "ready", Redis: d.ledger.State()}
 		if err := d.ready(r.Context()); err != nil {

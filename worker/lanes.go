@@ -9,11 +9,13 @@ import (
 	"sync"
 	"time"
 
+	"go.temporal.io/sdk/interceptor"
 	"go.temporal.io/sdk/worker"
 
 	"crmsync/activities"
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/internal/metrics"
 	"crmsync/workflows"
 )
 
@@ -29,25 +31,29 @@ const (
 	pollers = 2
 )
 
-// openInstances builds the configured connectors. All problems are reported at
-// once.
-func openInstances(c *config.Config, registry *connectors.Registry) (map[string]*activities.Instance, error) {
+// openInstances builds the configured connectors, whose requests are counted
+// unless m is nil. All problems are reported at once.
+func openInstances(c *config.Config, registry *connectors.Registry, m *metrics.Metrics) (map[string]*activities.Instance, error) {
 	instances := map[string]*activities.Instance{}
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(c.Connectors)) {
-		instance, err := openInstance(c.Connectors[name], registry)
+		instance, err := openInstance(c.Connectors[name], registry, m)
 		problems = append(problems, err)
 		instances[name] = instance
 	}
 	return instances, errors.Join(problems...)
 }
 
-func openInstance(c *config.Connector, registry *connectors.Registry) (*activities.Instance, error) {
+func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics.Metrics) (*activities.Instance, error) {
 	definition, ok := registry.Get(c.Type)
 	if !ok {
 		return nil, c.Errorf("type", "this build has no connector %q; see 'crmsync connectors'", c.Type)
 	}
-	connector, err := definition.Open(c, connectors.Env{Client: newHTTPClient()})
+	client := newHTTPClient()
+	if m != nil {
+		client.Transport = m.Transport(c.Name(), client.Transport)
+	}
+	connector, err := definition.Open(c, connectors.Env{Client: client})
 	if err != nil {
 		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
 	}
@@ -92,8 +98,8 @@ func (d *daemon) workers() []worker.Worker {
 	for _, instance := range slices.Sorted(maps.Keys(d.acts.Instances)) {
 		slots := min(max(2*d.acts.Instances[instance].Definition.MaxBatch, minSlots), maxSlots)
 		all = append(all,
-			d.lane(activities.ConnectorQueue(name, instance), slots),
-			d.lane(activities.ConsentQueue(name, instance), consentSlots))
+			d.lane(instance, activities.ConnectorQueue(name, instance), slots),
+			d.lane(instance, activities.ConsentQueue(name, instance), consentSlots))
 	}
 	return all
 }
@@ -105,13 +111,14 @@ func register(w worker.WorkflowRegistry) {
 	w.RegisterWorkflow(workflows.Quarantine)
 }
 
-func (d *daemon) lane(queue string, slots int) worker.Worker {
+func (d *daemon) lane(connector, queue string, slots int) worker.Worker {
 	w := worker.New(d.temporal, queue, worker.Options{
 		DisableWorkflowWorker:              true,
 		MaxConcurrentActivityExecutionSize: slots,
 		MaxConcurrentActivityTaskPollers:   pollers,
 		WorkerStopTimeout:                  stopTimeout,
 		OnFatalError:                       d.giveUp,
+		Interceptors:                       []interceptor.WorkerInterceptor{&counting{connector: connector, metrics: d.metrics}},
 	})
 	w.RegisterActivity(d.acts)
 	return w

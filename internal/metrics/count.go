@@ -1,0 +1,142 @@
+package metrics
+
+import (
+	"context"
+	"errors"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+
+	"crmsync/activities"
+	"crmsync/connectors"
+	"crmsync/internal/ingress"
+	"crmsync/internal/ledger"
+	"crmsync/sms"
+)
+
+// counters are what methods add to.
+type counters struct {
+	webhooks, deliveries, attempts, contacts, requests, redis metric.Int64Counter
+	requestTime                                               metric.Float64Histogram
+}
+
+func newCounters(meter metric.Meter) (c counters, err error) {
+	var errs []error
+	counter := func(name, help string) metric.Int64Counter {
+		counter, err := meter.Int64Counter("crmsync_"+name, metric.WithDescription(help))
+		errs = append(errs, err)
+		return counter
+	}
+	c = counters{
+		webhooks:   counter("webhooks", "Webhooks by how they were answered."),
+		deliveries: counter("deliveries", "Deliveries of an event to a connector that ended, or were parked, by outcome."),
+		attempts:   counter("attempts", "Attempts of activities at a connector, by result: OK or the kind of error."),
+		contacts:   counter("contact_decisions", "Decisions on which contact a number belongs to."),
+		requests:   counter("crm_requests", "HTTP requests to a connector's CRM, by class of status; error means that no answer came."),
+		redis:      counter("redis_calls", "Calls to Redis; skipped ones were not tried, since it had just failed."),
+	}
+	c.requestTime, err = meter.Float64Histogram("crmsync_crm_request_duration",
+		metric.WithUnit("s"), metric.WithDescription("Time until a connector's CRM began to answer a request."))
+	return c, errors.Join(append(errs, err)...)
+}
+
+// start begins counters at zero where an alert looks at their increase, which
+// Prometheus cannot see of a series that begins at one.
+func (m *Metrics) start() {
+	for o := range outcomes {
+		if o.Reason == ingress.NoAccount {
+			add(m.counters.webhooks, 0, webhook(Other, o)...)
+			continue
+		}
+		for account := range m.accounts {
+			add(m.counters.webhooks, 0, webhook(account, o)...)
+		}
+	}
+}
+
+func add(c metric.Int64Counter, n int64, labels ...attribute.KeyValue) {
+	c.Add(context.Background(), n, metric.WithAttributeSet(attribute.NewSet(labels...)))
+}
+
+// The fixed lists of labels.
+var (
+	outcomes  = outcomeSet()
+	decisions = setOf(activities.Decisions())
+	kinds     = setOf([]sms.Kind{sms.Received, sms.Sent, sms.Delivered, sms.Failed, sms.OptOut, sms.OptIn})
+	states    = setOf([]connectors.State{connectors.Written, connectors.Existed, connectors.NotApplicable, activities.Superseded, Parked})
+	results   = setOf([]string{
+		OK, Canceled, activities.Waiting, activities.GivenBack, activities.NoContact, activities.SeveralContacts,
+		string(connectors.Unavailable), string(connectors.RateLimited), string(connectors.Unknown), string(connectors.Auth),
+		string(connectors.Invalid), string(connectors.Forbidden), string(connectors.NotFound), string(connectors.Conflict),
+		string(connectors.Unsupported),
+	})
+)
+
+func outcomeSet() map[ingress.Outcome]bool {
+	s := map[ingress.Outcome]bool{}
+	for _, o := range ingress.Outcomes() {
+		s[o] = true
+	}
+	return s
+}
+
+var _ ingress.Metrics = (*Metrics)(nil)
+
+// Webhook counts a webhook that was answered. An account that is not configured
+// is counted as Other.
+func (m *Metrics) Webhook(account string, o ingress.Outcome) {
+	if !outcomes[o] {
+		o = ingress.Outcome{Result: Other}
+	}
+	add(m.counters.webhooks, 1, webhook(m.accounts.label(account), o)...)
+}
+
+func webhook(account string, o ingress.Outcome) []attribute.KeyValue {
+	return []attribute.KeyValue{
+		attribute.String("account", account), attribute.String("result", o.Result), attribute.String("reason", o.Reason),
+	}
+}
+
+// Parked is the outcome of a delivery that waits for a person.
+const Parked connectors.State = "parked"
+
+// Delivery counts a delivery that ended, or was parked.
+func (m *Metrics) Delivery(connector string, kind sms.Kind, outcome connectors.State) {
+	add(m.counters.deliveries, 1, m.connector(connector),
+		attribute.String("kind", kinds.label(string(kind))), attribute.String("outcome", states.label(string(outcome))))
+}
+
+// The results of an attempt beside the kinds of error.
+const (
+	OK       = "OK"
+	Canceled = "CANCELED"
+)
+
+// Attempt counts an attempt of an activity, whose name is one of ours.
+func (m *Metrics) Attempt(connector, activity, result string) {
+	add(m.counters.attempts, 1, m.connector(connector),
+		attribute.String("activity", activity), attribute.String("result", results.label(result)))
+}
+
+var _ activities.Metrics = (*Metrics)(nil)
+
+// Contact counts a decision on a number's contact.
+func (m *Metrics) Contact(connector string, d activities.Decision) {
+	add(m.counters.contacts, 1, m.connector(connector), attribute.String("decision", decisions.label(string(d))))
+}
+
+// Redis counts a call of the ledger, as its Options.OnOp.
+func (m *Metrics) Redis(op string, err error) {
+	result := "ok"
+	switch {
+	case errors.Is(err, ledger.ErrSkipped), errors.Is(err, ledger.ErrUnbound):
+		result = "skipped"
+	case err != nil:
+		result = "error"
+	}
+	add(m.counters.redis, 1, attribute.String("op", op), attribute.String("result", result))
+}
+
+func (m *Metrics) connector(name string) attribute.KeyValue {
+	return attribute.String("connector", m.crms.label(name))
+}

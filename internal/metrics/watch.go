@@ -1,0 +1,143 @@
+package metrics
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/metric"
+)
+
+// SurveyInterval is how old a survey may be: a scrape asks for a new one only
+// after it, so that scraping often costs Temporal nothing.
+const SurveyInterval = 25 * time.Second
+
+// surveyTimeout bounds one survey, below the 10 s that Prometheus waits for a
+// scrape by default.
+const surveyTimeout = 5 * time.Second
+
+// Survey is what stands in Temporal, for all processes together. What could not
+// be found out is left out, and its gauges vanish: they never show what was.
+type Survey struct {
+	// Up: Temporal answers.
+	Up bool
+	// Waiting and Parked count deliveries, by connector.
+	Waiting, Parked map[string]int64
+	// Oldest is how long the oldest waiting delivery has waited, by connector.
+	Oldest map[string]time.Duration
+	// ParkedWorkflows counts everything that waits for a person, by workflow type.
+	ParkedWorkflows map[string]int64
+	Queues          map[Queue]QueueState
+}
+
+// Queue is a task queue of the deployment.
+type Queue struct {
+	Name string
+	Type string // workflow or activity
+}
+
+// QueueState is how a queue does.
+type QueueState struct {
+	Backlog int64 // tasks that no worker has taken, about
+	Pollers int64 // workers that asked for tasks in the last minutes
+}
+
+// watched is what is asked at a scrape.
+type watched struct {
+	redis  func() bool
+	survey func(context.Context) Survey
+
+	last atomic.Pointer[Survey]
+	mu   sync.Mutex // held during a survey
+	at   time.Time
+}
+
+// Watch adds the gauges that are asked for at a scrape: whether Redis is up, and
+// what Temporal holds. It is called once, before the first scrape. Both functions
+// must be safe for concurrent use; survey is called at most every
+// [SurveyInterval], and ends with its context.
+func (m *Metrics) Watch(redis func() bool, survey func(context.Context) Survey) error {
+	m.watched.redis, m.watched.survey = redis, survey
+	g := gauges{
+		redis:   m.gauge("redis_up", "", "Whether Redis answers: 1 or 0."),
+		up:      m.gauge("temporal_up", "", "Whether Temporal answers: 1 or 0."),
+		waiting: m.gauge("waiting_deliveries", "", "Deliveries under way, or waiting for the connector's CRM."),
+		parked:  m.gauge("parked_deliveries", "", "Deliveries that wait for a person."),
+		oldest:  m.gauge("oldest_waiting_age", "s", "Age of the connector's oldest waiting delivery, 2 % more or less; 0 if none waits."),
+		held:    m.gauge("parked_workflows", "", "Workflows that wait for a person, by type."),
+		backlog: m.gauge("queue_backlog", "", "Tasks that no worker has taken yet."),
+		pollers: m.gauge("queue_pollers", "", "Workers that asked for tasks within the last minutes."),
+	}
+	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
+		g.observe(o, &m.watched)
+		return nil
+	}, g.redis, g.up, g.waiting, g.parked, g.oldest, g.held, g.backlog, g.pollers)
+	return err
+}
+
+func (m *Metrics) gauge(name, unit, help string) metric.Float64ObservableGauge {
+	g, err := m.meter.Float64ObservableGauge("crmsync_"+name, metric.WithUnit(unit), metric.WithDescription(help))
+	if err != nil {
+		m.onError(err)
+	}
+	return g
+}
+
+// refresh makes a new survey where the last one is too old. It is no callback of
+// the pipeline: that would hold up everybody who counts until Temporal has
+// answered. A scraper that goes away does not spoil it for the next.
+func (w *watched) refresh(ctx context.Context) {
+	if w.survey == nil {
+		return
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.at.IsZero() && time.Since(w.at) < SurveyInterval {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), surveyTimeout)
+	defer cancel()
+	survey := w.survey(ctx)
+	w.at = time.Now()
+	w.last.Store(&survey)
+}
+
+// gauges are what is asked at a scrape.
+type gauges struct {
+	redis, up, waiting, parked, oldest, held, backlog, pollers metric.Float64ObservableGauge
+}
+
+func (g gauges) observe(o metric.Observer, w *watched) {
+	o.ObserveFloat64(g.redis, truth(w.redis()))
+	s := w.last.Load()
+	if s == nil {
+		return
+	}
+	o.ObserveFloat64(g.up, truth(s.Up))
+	each(o, g.waiting, "connector", s.Waiting)
+	each(o, g.parked, "connector", s.Parked)
+	each(o, g.held, "workflow", s.ParkedWorkflows)
+	for connector, age := range s.Oldest {
+		o.ObserveFloat64(g.oldest, age.Seconds(), metric.WithAttributes(attribute.String("connector", connector)))
+	}
+	for queue, state := range s.Queues {
+		labels := metric.WithAttributes(attribute.String("queue", queue.Name), attribute.String("type", queue.Type))
+		o.ObserveFloat64(g.backlog, float64(state.Backlog), labels)
+		o.ObserveFloat64(g.pollers, float64(state.Pollers), labels)
+	}
+}
+
+func each(o metric.Observer, g metric.Float64ObservableGauge, label string, values map[string]int64) {
+	for name, n := range values {
+		o.ObserveFloat64(g, float64(n), metric.WithAttributes(attribute.String(label, name)))
+	}
+}
+
+func truth(b bool) float64 {
+	if b {
+		return 1
+	}
+	return 0
+}
