@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"context"
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/sdk/client"
 
 	"crmsync/config"
 	"crmsync/connectors/connectortest"
@@ -224,4 +226,41 @@ func everyKey(t *testing.T, url string) []byte {
 	require.NoError(t, keys.Err())
 	require.NotEmpty(t, all)
 	return all
+}
+
+// TestKeysRotate parks a text under one key and repairs it after another was
+// put in front, by a process that knows both; one that lacks the old key cannot
+// go on with it, and loses nothing.
+func TestKeysRotate(t *testing.T) {
+	t.Parallel()
+	st := newStack(t, setup{keys: []string{aKey('a')}})
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.Poison = []string{"msg_parked"} })
+	p := st.daemon()
+	p.accepted(inbound("msg_parked", "+15125551234", "before").json())
+	st.awaitParked(1)
+	p.term()
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.Poison = nil })
+
+	st.setup.keys = []string{aKey('b')}
+	stranger := st.daemon()
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Second)
+	defer cancel()
+	_, err := st.client.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
+		WorkflowID: "main/msg_parked/sms.received", UpdateName: workflows.UpdateRetry, Args: []any{workflows.Repair{}},
+		WaitForStage: client.WorkflowUpdateStageCompleted,
+	})
+	require.Error(t, err)
+	stranger.says("privacy.keys")
+	require.Empty(t, st.crm.Messages())
+	stranger.term()
+
+	st.setup.keys = []string{aKey('b'), aKey('a')}
+	p = st.daemon()
+	p.accepted(inbound("msg_after", "+15125551234", "after").json())
+	eventually(t, time.Minute, "the parked text is delivered", func() bool {
+		_ = st.update("main/msg_parked/sms.received", workflows.UpdateRetry, workflows.Repair{})
+		return len(st.crm.Messages()) == 2
+	})
+	require.Empty(t, st.crm.Doubles())
+	require.Len(t, st.crm.Contacts(), 1)
 }

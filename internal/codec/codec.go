@@ -14,7 +14,6 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/converter"
-	"go.temporal.io/sdk/temporal"
 	"google.golang.org/protobuf/proto"
 )
 
@@ -33,6 +32,9 @@ type payloads struct{ ring *Ring }
 
 // Encode implements converter.PayloadCodec.
 func (c payloads) Encode(in []*commonpb.Payload) ([]*commonpb.Payload, error) {
+	if c.ring.Empty() {
+		return in, nil
+	}
 	out := make([]*commonpb.Payload, len(in))
 	for i, p := range in {
 		plain, err := proto.Marshal(p)
@@ -67,17 +69,4 @@ func (c payloads) Decode(in []*commonpb.Payload) ([]*commonpb.Payload, error) {
 		}
 	}
 	return out, nil
-}
-
-// Converters are what a Temporal client needs so that nothing private leaves the
-// process in the clear. With an empty ring they are the SDK's own.
-func (r *Ring) Converters() (converter.DataConverter, converter.FailureConverter) {
-	data := converter.GetDefaultDataConverter()
-	if !r.Empty() {
-		data = converter.NewCodecDataConverter(data, payloads{r})
-	}
-	failures := temporal.NewDefaultFailureConverter(temporal.DefaultFailureConverterOptions{
-		DataConverter: data, EncodeCommonAttributes: !r.Empty(),
-	})
-	return data, failures
 }

@@ -8,7 +8,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
+	"go.temporal.io/sdk/workflow"
 	"google.golang.org/protobuf/proto"
 
 	"crmsync/internal/codec"
@@ -130,4 +132,28 @@ func FuzzDecode(f *testing.F) {
 			require.Equal(t, sample, back, "only what the ring sealed opens")
 		}
 	})
+}
+
+// Without its key a payload is an error to an activity or a command, which try
+// again or say so; a workflow must be blocked instead, since the SDK would fail
+// it for good.
+func TestALostKeyBlocksWorkflows(t *testing.T) {
+	t.Parallel()
+	data, _ := ring(t, key(1)).Converters()
+	p, err := data.ToPayloads(sample)
+	require.NoError(t, err)
+	for name, r := range map[string]*codec.Ring{"another key": ring(t, key(2)), "no key": {}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			data, _ := r.Converters()
+			var back text
+			require.ErrorIs(t, data.FromPayloads(p, &back), codec.ErrUnknownKey)
+			inWorkflow := data.(workflow.ContextAware).WithWorkflowContext(nil)
+			require.Panics(t, func() { _ = inWorkflow.FromPayloads(p, &back) })
+			require.Panics(t, func() { _ = inWorkflow.FromPayload(p.Payloads[0], &back) })
+			plain, err := converter.GetDefaultDataConverter().ToPayload(1)
+			require.NoError(t, err)
+			require.Error(t, inWorkflow.FromPayload(plain, &back), "what is merely of another form is an error")
+		})
+	}
 }

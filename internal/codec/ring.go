@@ -22,7 +22,7 @@ type key struct {
 	aead cipher.AEAD
 }
 
-// ErrUnknownKey: the value was sealed with a key that is not in the ring.
+// ErrUnknownKey means that the value was sealed with a key that is not in the ring.
 var ErrUnknownKey = errors.New("sealed with a key that is not in privacy.keys")
 
 // errDamaged: the value is not what a Ring made, or was meant for another use.
@@ -66,8 +66,15 @@ func newKey(secret []byte) (key, error) {
 	return key{id: [idSize]byte(id), aead: aead}, nil
 }
 
+func (r *Ring) all() []key {
+	if r == nil {
+		return nil
+	}
+	return r.keys
+}
+
 // Empty reports whether there is no key, so that nothing is sealed.
-func (r *Ring) Empty() bool { return r == nil || len(r.keys) == 0 }
+func (r *Ring) Empty() bool { return len(r.all()) == 0 }
 
 // Seal encrypts with AES-256-GCM under the first key. What it is for must be
 // given again to open it. Without a key it answers the value as it is.
@@ -76,20 +83,16 @@ func (r *Ring) Seal(plain []byte, purpose string) []byte {
 		return plain
 	}
 	k := r.keys[0]
-	return k.aead.Seal(k.id[:], nil, plain, []byte(purpose))
+	return k.aead.Seal(k.id[:], nil, plain, []byte(purpose)) //nolint:gosec // G407: this AEAD makes a random nonce itself
 }
 
-// Open decrypts what Seal made with any key of the ring. Without a key it
-// answers the value as it is.
+// Open decrypts what Seal made with any key of the ring.
 func (r *Ring) Open(sealed []byte, purpose string) ([]byte, error) {
-	if r.Empty() {
-		return sealed, nil
-	}
 	if len(sealed) < idSize {
 		return nil, errDamaged
 	}
 	id := [idSize]byte(sealed)
-	for _, k := range r.keys {
+	for _, k := range r.all() {
 		if k.id != id {
 			continue
 		}

@@ -135,8 +135,13 @@ func get[T any](ctx context.Context, l *Ledger, op, part string) (v T, found boo
 	if !ok || len(value) == 0 {
 		return v, false
 	}
-	plain, err := l.ring.Open(value, purpose(part))
-	if err != nil || json.Unmarshal(plain, &v) != nil {
+	if !l.ring.Empty() {
+		var err error
+		if value, err = l.ring.Open(value, purpose(part)); err != nil {
+			return v, false
+		}
+	}
+	if json.Unmarshal(value, &v) != nil {
 		var none T
 		return none, false
 	}
