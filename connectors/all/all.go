@@ -4,12 +4,14 @@ package all
 
 import (
 	"crmsync/connectors"
+	"crmsync/connectors/httpapi"
 	"crmsync/connectors/sandbox"
 )
 
 // Connectors answers the definition of every connector, ordered by name.
 func Connectors() []connectors.Definition {
 	return []connectors.Definition{
+		httpapi.Definition(),
 		sandbox.Definition(),
 	}
 }
