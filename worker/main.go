@@ -34,11 +34,9 @@ func Main(definitions ...connectors.Definition) {
 	os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr, definitions...))
 }
 
-// errFindings ends a command whose findings were printed already.
-var errFindings = errors.New("there are errors")
-
 // Run runs the command line until it ends or ctx does, and answers the exit
-// status: 0 for success, 1 for an error, 2 for a wrong call.
+// status: 0 for success, 1 for an error, 2 for a wrong call, 3 where check has
+// only warnings.
 func Run(ctx context.Context, arguments []string, stdout, stderr io.Writer, definitions ...connectors.Definition) int {
 	registry, err := connectors.NewRegistry(definitions...)
 	if err != nil {
@@ -57,6 +55,8 @@ func Run(ctx context.Context, arguments []string, stdout, stderr io.Writer, defi
 		return 0
 	case errors.Is(err, errFindings):
 		return 1
+	case errors.Is(err, errWarnings):
+		return 3
 	case usage:
 		_, _ = fmt.Fprintf(stderr, "crmsync: %v\nSee 'crmsync --help'.\n", err)
 		return 2
@@ -102,7 +102,7 @@ one on the right contact's timeline in the company's CRMs, exactly once.`,
 	}
 	root.PersistentFlags().StringVar(&a.configFile, "config", "crmsync.yaml", "the configuration file")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.runCommand(), a.devCommand(), a.checkCommand(), a.connectorsCommand(), a.codecCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.devCommand(), a.checkCommand(), a.connectorsCommand(), a.messagesCommand(), a.codecCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

@@ -22,7 +22,13 @@ import (
 // newTemporalClient makes a client that connects when it is first used. What it
 // sends is encrypted with the ring's keys. Metrics may be nil.
 func newTemporalClient(c config.Temporal, ring *codec.Ring, log hclog.Logger, metrics client.MetricsHandler) (client.Client, error) {
+	return newTemporalClientAs("", c, ring, log, metrics)
+}
+
+// newTemporalClientAs makes a client that tells who it is; "" is this process.
+func newTemporalClientAs(identity string, c config.Temporal, ring *codec.Ring, log hclog.Logger, metrics client.MetricsHandler) (client.Client, error) {
 	options := client.Options{
+		Identity:       identity,
 		HostPort:       c.Address,
 		Namespace:      c.Namespace,
 		Logger:         temporalLogger{log.Named("temporal")},

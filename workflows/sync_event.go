@@ -44,6 +44,9 @@ const (
 	// answerPatience is how long to wait for a contact before asking again, in
 	// case somebody ended the workflow that was asked.
 	answerPatience = 30 * time.Minute
+	// LotText is listed in the place of a connector while a status waits for its
+	// text.
+	LotText = "text"
 	// maxGone bounds how often a contact may turn out to be gone in one attempt.
 	maxGone = 3
 )
@@ -138,7 +141,7 @@ func (s *sync) deliver(ctx workflow.Context, l *lot, text string) {
 			s.deliveries[l.name] = activities.DeliveryResult{State: StateSkipped, Reason: repair.Reason, By: repair.By}
 			return
 		case repair.verb == UpdateLink:
-			in.Match = linked(repair.Repair)
+			in.Match = Linked(repair.Repair)
 		}
 		decided = repair.Repair
 	}
@@ -206,8 +209,8 @@ func (s *sync) await(ctx workflow.Context, connector string, gone connectors.Ref
 	return &answer.Match, nil
 }
 
-// linked is the match that a person decided.
-func linked(r Repair) *activities.Match {
+// Linked is the match that a person decided.
+func Linked(r Repair) *activities.Match {
 	return &activities.Match{Contact: connectors.Ref{Type: r.ContactType, ID: r.Contact}, How: "linked by a person"}
 }
 
@@ -224,7 +227,7 @@ func (s *sync) link(ctx workflow.Context, connector string, match activities.Mat
 // went.
 func (s *sync) awaitText(ctx workflow.Context) (targets []string, text string) {
 	var a *activities.Activities
-	l := s.yard.add("text")
+	l := s.yard.add(LotText)
 	defer func() { s.yard.lots = nil }()
 	begun, pause := workflow.Now(ctx), time.Second
 	for ctx.Err() == nil {
