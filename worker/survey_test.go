@@ -23,12 +23,13 @@ connectors:
   idle: { type: sandbox, base_url: http://127.0.0.1:1 }
 `
 
-// realTemporal is a configuration at a real server, its attributes registered.
-func realTemporal(t *testing.T, format string) (*config.Config, client.Client) {
+// realTemporal is a configuration of two connectors at a real server that knows
+// the search attributes.
+func realTemporal(t *testing.T) (*config.Config, client.Client) {
 	t.Helper()
 	server := devtest.Temporal(t)
 	namespace := devtest.Namespace(t, server)
-	c, err := config.Parse("crmsync.yaml", fmt.Appendf(nil, format, server.Address, namespace), config.System())
+	c, err := config.Parse("crmsync.yaml", fmt.Appendf(nil, twoConnectors, server.Address, namespace), config.System())
 	require.NoError(t, err)
 	temporal := devtest.Dial(t, server, namespace)
 	require.NoError(t, registerAttributes(t.Context(), temporal, c))
@@ -49,7 +50,7 @@ func startText(t *testing.T, c *config.Config, temporal client.Client, id string
 
 func TestSurvey(t *testing.T) {
 	t.Parallel()
-	c, temporal := realTemporal(t, twoConnectors)
+	c, temporal := realTemporal(t)
 	s := survey{temporal: temporal, config: c}
 	startText(t, c, temporal, "main/msg_1/sms.received", "busy")
 	startText(t, c, temporal, "main/msg_2/sms.received", "busy")
