@@ -135,7 +135,7 @@ func (a *app) repairMessages(cmd *cobra.Command, f *repairFlags, keys []string) 
 	case verbResync:
 		items = messages.Resyncable(items, keys)
 	case workflows.UpdateLink:
-		items = messages.Events(items)
+		items = messages.Events(items, keys)
 	}
 	if f.dryRun {
 		return a.reportDryRun(f, items, found)

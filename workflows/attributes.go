@@ -39,11 +39,16 @@ func StateValue(connector, state string) string { return connector + "=" + state
 // RefusalValue says why a delivery is parked, by the kind of error.
 func RefusalValue(connector, kind string) string { return connector + "!" + kind }
 
+// Awkward are the characters that Temporal's list cannot be asked for: on SQL
+// databases it writes \" for ", \\ for \, and trims ' (seen with server 1.32).
+const Awkward = `"\'`
+
 // RecordValue says which record of the CRM a delivery wrote. An id that is too
-// long is told by its SHA-256 instead, which can be looked for just as well.
+// long, or that could not be asked for, is told by its SHA-256 instead, which can
+// be looked for just as well.
 func RecordValue(connector, id string) string {
 	value := connector + "#" + id
-	if len(value) <= maxKeyword {
+	if len(value) <= maxKeyword && !strings.ContainsAny(id, Awkward) {
 		return value
 	}
 	sum := sha256.Sum256([]byte(id))

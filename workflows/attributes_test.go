@@ -20,6 +20,7 @@ func TestRecordValueCanAlwaysBeIndexed(t *testing.T) {
 	require.Len(t, long, len("hubspot#sha256:")+64)
 	require.Equal(t, long, workflows.RecordValue("hubspot", fits+"y"))
 	require.NotEqual(t, long, workflows.RecordValue("hubspot", fits+"z"))
+	require.Regexp(t, `^hubspot#sha256:`, workflows.RecordValue("hubspot", `a"b`))
 }
 
 func TestTextsStartWithTheirDeliveries(t *testing.T) {

@@ -151,14 +151,31 @@ func (m *Messages) refusals(connector, kind string) []string {
 	return values
 }
 
-// ids asks for all that a key can name. It asks for a little more: see named.
+// ids asks for all that a key can name. It asks for a little more, and for a
+// great deal more where the key has a character that cannot be asked for: see
+// named.
 func (m *Messages) ids(key string) string {
+	if i := strings.IndexAny(key, workflows.Awkward); i >= 0 {
+		return m.beginnings(key[:i])
+	}
 	asked := []string{in("WorkflowId", key), startsWith(key + "@")}
 	for _, message := range m.readings(key) {
 		asked = append(asked, startsWith(message+"/"+kindPrefix))
 	}
-	return "(" + strings.Join(asked, " OR ") + ")"
+	return either(asked)
 }
+
+func (m *Messages) beginnings(key string) string {
+	asked := []string{}
+	for _, message := range m.readings(key) {
+		if message != "" {
+			asked = append(asked, startsWith(message))
+		}
+	}
+	return either(asked)
+}
+
+func either(asked []string) string { return "(" + strings.Join(asked, " OR ") + ")" }
 
 const kindPrefix = "sms."
 
@@ -227,8 +244,8 @@ func in(attribute string, values ...string) string {
 
 func startsWith(prefix string) string { return "WorkflowId STARTS_WITH " + quote(prefix) }
 
-// quote makes any text a literal of a query: ids come from outside.
-// https://docs.temporal.io/list-filter
+// quote makes any text a literal of a query, out of which it cannot break: ids
+// come from outside. https://docs.temporal.io/list-filter
 func quote(s string) string {
 	return "'" + strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(s) + "'"
 }

@@ -13,17 +13,19 @@ import (
 // ErrRunning: an event cannot be resynced while it is being delivered.
 var ErrRunning = errors.New("it is still under way: wait, or retry it where it is parked")
 
-// Events leaves the items that are events of one text.
-func Events(items []Item) []Item {
+// Events leaves the items that are events of one text, and what a key names
+// itself.
+func Events(items []Item, keys []string) []Item {
 	return slices.DeleteFunc(slices.Clone(items), func(item Item) bool {
-		return item.Kind == KindConsent || item.Kind == KindQuarantine
+		other := item.Kind == KindConsent || item.Kind == KindQuarantine
+		return other && !slices.Contains(keys, item.Key)
 	})
 }
 
 // Resyncable leaves the items that a resync is meant for: events, each once. An
 // earlier resync stands for its event only where a key names it.
 func Resyncable(items []Item, keys []string) []Item {
-	return slices.DeleteFunc(Events(items), func(item Item) bool {
+	return slices.DeleteFunc(Events(items, keys), func(item Item) bool {
 		_, connector := cutResync(item.Key)
 		return connector != "" && !slices.Contains(keys, item.Key)
 	})
