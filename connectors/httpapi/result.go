@@ -156,7 +156,8 @@ func (o *operation) contactOf(e env, region string) (connectors.Contact, error) 
 	return c, err
 }
 
-// phones reads numbers in any spelling: a list of them, or one.
+// phones reads numbers in any spelling: a list of them, or one. Only full
+// numbers can match.
 func phones(x *expression, e env, region string) ([]sms.Phone, error) {
 	v, err := x.eval(e)
 	if err != nil {
@@ -172,7 +173,7 @@ func phones(x *expression, e env, region string) ([]sms.Phone, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s is neither a number nor a list of numbers", x.key)
 		}
-		if p, err := sms.ParsePhone(s, region); err == nil && !slices.Contains(out, p) {
+		if p, err := sms.ParsePhone(s, region); err == nil && p.E164() && !slices.Contains(out, p) {
 			out = append(out, p)
 		}
 	}
