@@ -10,6 +10,8 @@ import "time"
 //	{name}:{namespace id}:record:{connector}:{message key}
 //	{name}:{namespace id}:intent:{connector}:{message key}
 //	{name}:{namespace id}:line:{account}:{keyed hash of the number}
+//	{name}:{namespace id}:gate:{connector}
+//	{name}:{namespace id}:probe:{connector}
 
 // How long memories last. A contact's is short, since people merge and delete
 // contacts; it is not renewed by use.
@@ -33,3 +35,7 @@ func recordKey(connector, messageKey string) string { return "record:" + connect
 func lineKey(account, numberHash string) string { return "line:" + account + ":" + numberHash }
 
 func intentKey(connector, messageKey string) string { return "intent:" + connector + ":" + messageKey }
+
+func gateKey(connector string) string { return "gate:" + connector }
+
+func probeKey(connector string) string { return "probe:" + connector }

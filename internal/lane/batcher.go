@@ -1,0 +1,238 @@
+package lane
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"sync"
+	"time"
+)
+
+// batcher joins calls that come at the same time, like a group commit: an idle
+// one calls at once with a single item; what arrives while a call is under way
+// makes up the next one. So there is no delay at rest and full batches under
+// load. It is safe for concurrent use.
+type batcher[In, Out any] struct {
+	// max is the largest number of items in a call, parallel the number of calls
+	// under way at a time.
+	max, parallel int
+	// timeout is how long a call may take. An item that has less time left is not
+	// sent, so that no write happens after its caller has given up.
+	timeout time.Duration
+	// admit waits until a call may be made. It answers how many items it may have
+	// (0: as many as fit), and an error once the lane has stopped.
+	// leave says that an admitted call was not made.
+	admit func() (int, error)
+	leave func()
+	// call makes one call, and answers one result for each item.
+	call func(context.Context, []In) []Out
+	// verdict reads a result.
+	verdict func(Out) verdict
+
+	mu      sync.Mutex
+	waiting []*item[In, Out]
+	running int
+	stopped bool
+}
+
+// verdict says what a result means for its batch.
+type verdict int
+
+const (
+	final        verdict = iota
+	notAttempted         // the item can go again at once
+	refusedWhole         // one of the items is the reason: split
+)
+
+type item[In, Out any] struct {
+	ctx  context.Context
+	in   In
+	most int // of its batch; 0: any number
+	done chan struct{}
+	out  Out
+	err  error
+}
+
+// do adds an item to the next call and waits for its result. An item that was
+// not sent answers ErrGivenBack, or the context's error. Once it was sent, do
+// waits for the end of the call whatever the context says: what has ended must
+// not write any more.
+func (b *batcher[In, Out]) do(ctx context.Context, in In) (Out, error) {
+	it := &item[In, Out]{ctx: ctx, in: in, done: make(chan struct{})}
+	b.add(it)
+	select {
+	case <-it.done:
+	case <-ctx.Done():
+		if b.withdraw(it) {
+			return it.out, ctx.Err()
+		}
+		<-it.done
+	}
+	return it.out, it.err
+}
+
+func (b *batcher[In, Out]) add(it *item[In, Out]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		finish([]*item[In, Out]{it}, ErrGivenBack)
+		return
+	}
+	b.waiting = append(b.waiting, it)
+	if b.running < b.parallel {
+		b.running++
+		go b.run()
+	}
+}
+
+// withdraw reports whether the item had not been taken yet.
+func (b *batcher[In, Out]) withdraw(it *item[In, Out]) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	i := slices.Index(b.waiting, it)
+	if i < 0 {
+		return false
+	}
+	b.waiting = slices.Delete(b.waiting, i, i+1)
+	return true
+}
+
+// stop gives back what was not sent, now and from now on. Calls under way end.
+func (b *batcher[In, Out]) stop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.stopped = true
+	finish(b.waiting, ErrGivenBack)
+	b.waiting = nil
+}
+
+// run makes calls until nothing waits.
+func (b *batcher[In, Out]) run() {
+	for b.more() {
+		most, err := b.admit()
+		batch := b.take(most)
+		switch {
+		case err != nil:
+			finish(batch, err)
+		case len(batch) == 0:
+			b.leave()
+		default:
+			b.settle(batch, b.callFor(batch))
+		}
+	}
+}
+
+// more reports whether there is anything to do, and otherwise ends the run.
+func (b *batcher[In, Out]) more() bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.waiting) > 0 {
+		return true
+	}
+	b.running--
+	return false
+}
+
+// take takes the items that can be sent together, and gives those back whose
+// time is too short.
+func (b *batcher[In, Out]) take(most int) []*item[In, Out] {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	most = min(cmp.Or(most, b.max), b.max)
+	var batch []*item[In, Out]
+	for len(b.waiting) > 0 && len(batch) < most {
+		it := b.waiting[0]
+		if it.most > 0 {
+			most = min(most, it.most)
+		}
+		b.waiting = b.waiting[1:]
+		if hasTime(it.ctx, b.timeout) {
+			batch = append(batch, it)
+		} else {
+			finish([]*item[In, Out]{it}, ErrGivenBack)
+		}
+	}
+	return batch
+}
+
+func hasTime(ctx context.Context, need time.Duration) bool {
+	deadline, bounded := ctx.Deadline()
+	return ctx.Err() == nil && (!bounded || time.Until(deadline) >= need)
+}
+
+func finish[In, Out any](batch []*item[In, Out], err error) {
+	for _, it := range batch {
+		it.err = err
+		close(it.done)
+	}
+}
+
+// callFor makes the call, which ends before the first of its members has to.
+// A connector that panics must not end the process.
+func (b *batcher[In, Out]) callFor(batch []*item[In, Out]) (out []Out) {
+	ends := time.Now().Add(maxCall)
+	in := make([]In, len(batch))
+	for i, it := range batch {
+		in[i] = it.in
+		if deadline, bounded := it.ctx.Deadline(); bounded && deadline.Before(ends) {
+			ends = deadline
+		}
+	}
+	ctx, cancel := context.WithDeadline(context.WithoutCancel(batch[0].ctx), ends)
+	defer cancel()
+	defer func() {
+		if recover() != nil {
+			out = nil
+		}
+	}()
+	return b.call(ctx, in)
+}
+
+// settle gives out the results. A batch that was refused as a whole is halved
+// until the reason stands alone, which takes two calls for each halving; items
+// that the call was not about go again. Either goes before what has come since.
+func (b *batcher[In, Out]) settle(batch []*item[In, Out], results []Out) {
+	if len(results) != len(batch) {
+		finish(batch, errWrongLength)
+		return
+	}
+	if len(batch) > 1 && all(results, b.verdict, refusedWhole) {
+		half := len(batch) / 2
+		b.first(half, batch[:half])
+		b.first(len(batch)-half, batch[half:])
+		b.again(batch)
+		return
+	}
+	stuck := all(results, b.verdict, notAttempted)
+	var again []*item[In, Out]
+	for i, it := range batch {
+		if b.verdict(results[i]) == notAttempted && !stuck {
+			again = append(again, it)
+			continue
+		}
+		it.out = results[i]
+		close(it.done)
+	}
+	b.again(again)
+}
+
+// first limits the batch that these items are part of.
+func (b *batcher[In, Out]) first(most int, items []*item[In, Out]) {
+	for _, it := range items {
+		it.most = most
+	}
+}
+
+func (b *batcher[In, Out]) again(items []*item[In, Out]) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.stopped {
+		finish(items, ErrGivenBack)
+		return
+	}
+	b.waiting = append(items, b.waiting...)
+}
+
+func all[Out any](results []Out, of func(Out) verdict, v verdict) bool {
+	return !slices.ContainsFunc(results, func(r Out) bool { return of(r) != v })
+}

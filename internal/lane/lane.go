@@ -1,0 +1,173 @@
+// Package lane drives everything that is asked of one configured connector.
+//
+// It joins calls into batches (batcher), lets nothing through while the CRM is
+// away (Gate), and keeps a Temporal worker from taking tasks meanwhile (Slots).
+// The budget of requests is package budget's, in the client that the connector
+// was opened with.
+package lane
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashicorp/go-hclog"
+
+	"crmsync/connectors"
+	"crmsync/sms"
+)
+
+// maxCall bounds one call, with all its requests and their waits for budget.
+const maxCall = 10 * time.Minute
+
+// singles is how many calls are under way at a time where a call takes only one
+// item.
+const singles = 16
+
+// ErrGivenBack says that an item was not sent: the lane has stopped, or too
+// little time was left for a call.
+var ErrGivenBack = errors.New("not sent: the lane stops, or too little time is left for a call")
+
+var errWrongLength = errors.New("the connector did not answer for each item")
+
+// Options describe a lane.
+type Options struct {
+	Name       string // of the configured connector
+	Definition connectors.Definition
+	Connector  connectors.Connector
+	// Board is where processes tell each other of outages; nil: nowhere.
+	Board Board
+	Log   hclog.Logger
+}
+
+// Lane is all traffic with one configured connector. It is safe for concurrent
+// use.
+type Lane struct {
+	Options
+	gate *Gate
+	stop context.CancelFunc
+	ends context.Context //nolint:containedctx // the lane's life, which is longer than any call's
+
+	find    *batcher[sms.Phone, found]
+	put     *batcher[connectors.Record, connectors.Outcome]
+	status  *batcher[connectors.StatusChange, connectors.Outcome]
+	consent *batcher[connectors.ConsentChange, connectors.Outcome]
+	read    *batcher[connectors.Record, read]
+	create  *batcher[connectors.NewContact, created]
+
+	caps   atomic.Pointer[connectors.Capabilities]
+	asking chan struct{}
+}
+
+type found struct {
+	contacts []connectors.Contact
+	err      *connectors.Error
+}
+
+type read struct {
+	ref connectors.Ref
+	err *connectors.Error
+}
+
+type created struct {
+	contact connectors.Contact
+	err     *connectors.Error
+}
+
+// New makes a lane. It does nothing by itself until Run.
+func New(o Options) *Lane {
+	if o.Board == nil {
+		o.Board = alone{}
+	}
+	if o.Log == nil {
+		o.Log = hclog.NewNullLogger()
+	}
+	l := &Lane{Options: o, gate: newGate(o.Name, o.Log), asking: make(chan struct{}, 1)}
+	l.ends, l.stop = context.WithCancel(context.Background())
+	n := max(o.Definition.MaxBatch, 1)
+	l.find = newBatcher(l, n, l.findContacts, func(r found) *connectors.Error { return r.err })
+	l.put = newBatcher(l, n, o.Connector.PutMessages, outcomeError)
+	l.read = newBatcher(l, n, l.findMessages, func(r read) *connectors.Error { return r.err })
+	l.create = newBatcher(l, 1, l.createContact, func(r created) *connectors.Error { return r.err })
+	if updater, ok := o.Connector.(connectors.StatusUpdater); ok {
+		l.status = newBatcher(l, n, updater.UpdateStatus, outcomeError)
+	}
+	if setter, ok := o.Connector.(connectors.ConsentSetter); ok {
+		l.consent = newBatcher(l, n, setter.SetConsent, outcomeError)
+	}
+	return l
+}
+
+func newBatcher[In, Out any](l *Lane, n int, call func(context.Context, []In) []Out, errOf func(Out) *connectors.Error) *batcher[In, Out] {
+	b := &batcher[In, Out]{max: n, parallel: 1, timeout: l.Definition.CallTimeout, leave: l.gate.leave}
+	if n == 1 {
+		b.parallel = singles
+	}
+	b.admit = func() (int, error) {
+		most, err := l.gate.enter(l.ends)
+		if err != nil {
+			return 0, ErrGivenBack
+		}
+		return most, nil
+	}
+	b.call = func(ctx context.Context, in []In) []Out {
+		out := call(ctx, in)
+		l.gate.report(trouble(out, errOf))
+		return out
+	}
+	b.verdict = func(r Out) verdict { return verdictOf(r, errOf(r)) }
+	return b
+}
+
+// trouble is the error of a call that went wrong for all its items.
+func trouble[Out any](results []Out, errOf func(Out) *connectors.Error) *connectors.Error {
+	var first *connectors.Error
+	for _, r := range results {
+		err := errOf(r)
+		if err == nil || !troubles(err) {
+			return nil
+		}
+		first = cmp.Or(first, err)
+	}
+	return first
+}
+
+func verdictOf(r any, err *connectors.Error) verdict {
+	if o, ok := r.(connectors.Outcome); ok && o.State == connectors.NotAttempted {
+		return notAttempted
+	}
+	if err != nil && err.WholeBatch {
+		return refusedWhole
+	}
+	return final
+}
+
+func outcomeError(o connectors.Outcome) *connectors.Error { return o.Err }
+
+// Run keeps the gate in step with the fleet's until ctx ends or the lane stops.
+func (l *Lane) Run(ctx context.Context) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	defer context.AfterFunc(l.ends, cancel)()
+	l.gate.watch(ctx, l.Board, l.check)
+}
+
+// Stop gives back what was not sent. Calls under way end by themselves.
+func (l *Lane) Stop() {
+	l.stop()
+	l.find.stop()
+	l.put.stop()
+	l.read.stop()
+	l.create.stop()
+	if l.status != nil {
+		l.status.stop()
+	}
+	if l.consent != nil {
+		l.consent.stop()
+	}
+}
+
+// State answers the gate's state.
+func (l *Lane) State() State { return l.gate.State() }

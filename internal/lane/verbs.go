@@ -1,0 +1,172 @@
+package lane
+
+import (
+	"context"
+	"errors"
+
+	"crmsync/connectors"
+	"crmsync/sms"
+)
+
+// Capabilities answers what the connector can do. It asks the CRM until that has
+// answered once, one caller at a time, and not while the lane is paused.
+func (l *Lane) Capabilities(ctx context.Context) (connectors.Capabilities, error) {
+	if caps := l.caps.Load(); caps != nil {
+		return *caps, nil
+	}
+	select {
+	case l.asking <- struct{}{}:
+		defer func() { <-l.asking }()
+	case <-ctx.Done():
+		return connectors.Capabilities{}, ctx.Err()
+	}
+	if caps := l.caps.Load(); caps != nil {
+		return *caps, nil
+	}
+	if _, err := l.gate.enter(ctx); err != nil {
+		return connectors.Capabilities{}, err
+	}
+	err := l.check(ctx)
+	l.gate.report(err)
+	if err != nil {
+		return connectors.Capabilities{}, err
+	}
+	return *l.caps.Load(), nil
+}
+
+// check asks the CRM, and remembers what it can do.
+func (l *Lane) check(ctx context.Context) *connectors.Error {
+	ctx, cancel := context.WithTimeout(ctx, l.Definition.CallTimeout)
+	defer cancel()
+	limit, err := l.Connector.Check(ctx)
+	if err != nil {
+		return readError("check", err)
+	}
+	caps := connectors.CapabilitiesOf(l.Connector, limit.Class).Narrow(limit)
+	l.caps.Store(&caps)
+	return nil
+}
+
+// FindContacts answers the contacts that carry the number.
+func (l *Lane) FindContacts(ctx context.Context, phone sms.Phone) ([]connectors.Contact, error) {
+	r, err := l.find.do(ctx, phone)
+	return r.contacts, either(err, r.err)
+}
+
+// FindMessage answers the text's record; the zero Ref where there is none.
+func (l *Lane) FindMessage(ctx context.Context, record connectors.Record) (connectors.Ref, error) {
+	r, err := l.read.do(ctx, record)
+	return r.ref, either(err, r.err)
+}
+
+// CreateContact creates a contact.
+func (l *Lane) CreateContact(ctx context.Context, n connectors.NewContact) (connectors.Contact, error) {
+	r, err := l.create.do(ctx, n)
+	return r.contact, either(err, r.err)
+}
+
+// PutMessage puts a text on the timeline. An outcome that failed comes without
+// an error, which means that nothing was sent, or that nobody knows.
+func (l *Lane) PutMessage(ctx context.Context, record connectors.Record) (connectors.Outcome, error) {
+	return outcome("put messages", l.put, ctx, record)
+}
+
+// UpdateStatus moves the status of a text, as PutMessage.
+func (l *Lane) UpdateStatus(ctx context.Context, change connectors.StatusChange) (connectors.Outcome, error) {
+	return outcome("update status", l.status, ctx, change)
+}
+
+// SetConsent sets the consent of a contact, as PutMessage.
+func (l *Lane) SetConsent(ctx context.Context, change connectors.ConsentChange) (connectors.Outcome, error) {
+	return outcome("set consent", l.consent, ctx, change)
+}
+
+// outcome turns an item that was sent, and of which nothing is known, into a
+// failed one.
+func outcome[In any](op string, b *batcher[In, connectors.Outcome], ctx context.Context, in In) (connectors.Outcome, error) { //nolint:revive // b stands for a receiver
+	out, err := b.do(ctx, in)
+	if errors.Is(err, errWrongLength) {
+		e := &connectors.Error{Op: op, Kind: connectors.Unknown, Ambiguous: true, Err: err}
+		return connectors.Outcome{State: connectors.Failed, Err: e}, nil
+	}
+	if err == nil && out.State == connectors.Failed && out.Err == nil {
+		out.Err = &connectors.Error{Op: op, Kind: connectors.Unknown, Ambiguous: true, Err: errors.New("failed without an error")}
+	}
+	return out, err
+}
+
+// either keeps a nil *connectors.Error from becoming an error.
+func either(err error, own *connectors.Error) error {
+	if err == nil && own != nil {
+		return own
+	}
+	return err
+}
+
+func (l *Lane) findContacts(ctx context.Context, phones []sms.Phone) []found {
+	out := make([]found, len(phones))
+	finder, ok := l.Connector.(connectors.ContactFinder)
+	if !ok {
+		return fill(out, found{err: unsupported("find contacts")})
+	}
+	contacts, err := finder.FindContacts(ctx, phones)
+	if err == nil && len(contacts) != len(phones) {
+		err = errWrongLength
+	}
+	if err != nil {
+		return fill(out, found{err: readError("find contacts", err)})
+	}
+	for i := range out {
+		out[i].contacts = contacts[i]
+	}
+	return out
+}
+
+func (l *Lane) findMessages(ctx context.Context, records []connectors.Record) []read {
+	out := make([]read, len(records))
+	finder, ok := l.Connector.(connectors.MessageFinder)
+	if !ok {
+		return fill(out, read{err: unsupported("find messages")})
+	}
+	refs, err := finder.FindMessages(ctx, records)
+	if err == nil && len(refs) != len(records) {
+		err = errWrongLength
+	}
+	if err != nil {
+		return fill(out, read{err: readError("find messages", err)})
+	}
+	for i := range out {
+		out[i].ref = refs[i]
+	}
+	return out
+}
+
+func (l *Lane) createContact(ctx context.Context, contacts []connectors.NewContact) []created {
+	creator, ok := l.Connector.(connectors.ContactCreator)
+	if !ok {
+		return []created{{err: unsupported("create contact")}}
+	}
+	contact, err := creator.CreateContact(ctx, contacts[0])
+	if err != nil {
+		return []created{{err: connectors.AsError("create contact", err)}}
+	}
+	return []created{{contact: contact}}
+}
+
+func unsupported(op string) *connectors.Error {
+	return &connectors.Error{Op: op, Kind: connectors.Unsupported, Err: errors.New("this CRM does not offer it")}
+}
+
+// readError is the error of a call that wrote nothing.
+func readError(op string, err error) *connectors.Error {
+	e := *connectors.AsError(op, err)
+	e.Ambiguous = false
+	return &e
+}
+
+func fill[T any](out []T, v T) []T {
+	for i := range out {
+		out[i] = v
+	}
+	return out
+}
