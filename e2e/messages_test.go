@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"regexp"
 	"slices"
 	"syscall"
 	"testing"
@@ -91,8 +90,12 @@ func TestMessages(t *testing.T) {
 
 	parked := []string{skipped, retried}
 	for _, arguments := range [][]string{
-		nil, {"--parked"}, {"--state", "parked", "--connector", "crm", "--error", "INVALID", "--kind", "received", "--account", "main", "--since", "1h"},
-		{"--parked", sarah}, {"--parked", "--number", "(512) 555-1234"}, {"--parked", "msg_retried", poison[1]},
+		nil,
+		{"--parked"},
+		{"--state", "parked", "--connector", "crm", "--error", "INVALID", "--kind", "received", "--account", "main", "--since", "1h"},
+		{"--parked", sarah},
+		{"--parked", "--number", "(512) 555-1234"},
+		{"--parked", "msg_retried", poison[1]},
 	} {
 		require.Equal(t, parked, p.list(arguments...), arguments)
 	}
@@ -296,7 +299,7 @@ func TestManyRepaired(t *testing.T) { //nolint:paralleltest // it measures
 	require.Equal(t, 1, first.status)
 	require.Regexp(t, `retry: \d+ of 500 done, \d+ not tried`, first.out)
 	require.Contains(t, first.err, "the same command goes on from here")
-	require.Regexp(t, regexp.MustCompile(`retry: \d+ of \d+ done`), p.does("messages", "retry", "--state", "parked", "--connector", "crm", "--reason", "field made optional"))
+	require.Regexp(t, `retry: \d+ of \d+ done`, p.does("messages", "retry", "--state", "parked", "--connector", "crm", "--reason", "field made optional"))
 	commands := time.Since(begun)
 	eventually(t, 2*time.Minute, "all are in the CRM", func() bool { return len(st.crm.Messages()) == manyParked })
 	took := time.Since(begun)

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"text/tabwriter"
@@ -33,6 +34,8 @@ is listed by connector once it is parked or done.`,
 				return err
 			}
 			switch {
+			case parked && waiting || f.filter.State != "" && (parked || waiting):
+				return usageError{errors.New("give one of --state, --parked and --waiting")}
 			case parked:
 				f.filter.State = workflows.StateParked
 			case waiting:
@@ -46,7 +49,6 @@ is listed by connector once it is parked or done.`,
 	f.filterFlags(cmd, listLimit)
 	cmd.Flags().BoolVar(&parked, "parked", false, "only what waits for a person: --state parked")
 	cmd.Flags().BoolVar(&waiting, "waiting", false, "only what waits for a CRM: --state waiting")
-	cmd.MarkFlagsMutuallyExclusive("state", "parked", "waiting")
 	return cmd
 }
 

@@ -95,8 +95,8 @@ func (f *repairFlags) complete(keys []string) error {
 	switch {
 	case f.verb == workflows.UpdateLink && f.repair.Contact == "":
 		return usageError{errors.New("link needs --contact, the CRM's id of the contact")}
-	case f.verb == workflows.UpdateLink && f.filter.Connector == "" && len(keys) == 0 && f.filter.Number == "":
-		return usageError{errors.New("link needs a KEY or a number")}
+	case f.verb == workflows.UpdateLink && len(keys) == 0 && f.filter.Number == "":
+		return usageError{errors.New("link needs a KEY or --number")}
 	case f.all && f.filter.Narrow():
 		return usageError{errors.New("--all goes without a KEY and without a filter")}
 	case !f.all && !f.filter.Narrow() && f.filter.State == "":

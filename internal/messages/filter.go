@@ -67,10 +67,8 @@ func (m *Messages) Check(f Filter, to ...string) error {
 			return err
 		}
 	}
-	for _, key := range f.Keys {
-		if key == "" {
-			return errors.New("an empty KEY names nothing")
-		}
+	if slices.Contains(f.Keys, "") {
+		return errors.New("an empty KEY names nothing")
 	}
 	_, err := m.lookups(f)
 	return err

@@ -2,6 +2,7 @@ package messages
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,7 +27,7 @@ func (m *Messages) lookups(f Filter) ([]lookup, error) {
 		return nil, err
 	}
 	ask := func(keep func(string) bool, more ...string) lookup {
-		return lookup{strings.Join(append(all[:len(all):len(all)], more...), " AND "), keep}
+		return lookup{strings.Join(append(slices.Clip(all), more...), " AND "), keep}
 	}
 	if len(f.Keys) == 0 && f.Number == "" {
 		return []lookup{ask(nil)}, nil
@@ -168,7 +169,7 @@ func (m *Messages) ids(key string) string {
 func (m *Messages) beginnings(key string) string {
 	asked := []string{}
 	for _, message := range m.readings(key) {
-		if message != "" {
+		if message != "" { // every id begins with its account
 			asked = append(asked, startsWith(message))
 		}
 	}
@@ -179,8 +180,14 @@ func either(asked []string) string { return "(" + strings.Join(asked, " OR ") + 
 
 const kindPrefix = "sms."
 
-// readings are the message keys that a key may stand for.
+// readings are the message keys that a key may stand for. That of an event
+// stands for nothing else.
 func (m *Messages) readings(key string) []string {
+	account, rest, _ := strings.Cut(key, "/")
+	_, ours := m.Config.JustCall[account]
+	if i := strings.LastIndex(rest, "/"); ours && i > 0 && isKind(rest[i+1:]) {
+		return nil
+	}
 	readings := []string{key}
 	for _, account := range m.accounts() {
 		readings = append(readings, account+"/"+key)

@@ -19,10 +19,10 @@ import (
 const UpdateTimeout = 20 * time.Second
 
 var (
-	// ErrNotParked: there is nothing to repair any more, or not yet.
+	// ErrNotParked says that there is nothing to repair any more, or not yet.
 	ErrNotParked = errors.New("nothing is parked")
-	// ErrNoWorker: nobody answers for the workflow. Should a worker come, it may
-	// take the repair yet; repeating it does no harm.
+	// ErrNoWorker says that nobody answers for the workflow. Should a worker come,
+	// it may take the repair yet; repeating it does no harm.
 	ErrNoWorker = errors.New("no worker takes the update: is 'crmsync run' running?")
 )
 

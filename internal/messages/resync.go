@@ -10,7 +10,7 @@ import (
 	"crmsync/workflows"
 )
 
-// ErrRunning: an event cannot be resynced while it is being delivered.
+// ErrRunning says that an event cannot be resynced while it is being delivered.
 var ErrRunning = errors.New("it is still under way: wait, or retry it where it is parked")
 
 // Events leaves the items that are events of one text, and what a key names
