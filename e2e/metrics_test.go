@@ -89,6 +89,7 @@ func TestMetrics(t *testing.T) {
 	require.NotContains(t, before, "5551234")
 	require.NotContains(t, before, token)
 	alertsNameOnly(t, before.names())
+	documented(t, string(before))
 
 	for i := range 50 {
 		a, err := send(http.MethodPost, fmt.Sprintf("http://%s/webhooks/justcall/evil%d/%d", p.address, i, i), nil, strings.NewReader("{}"))
@@ -128,6 +129,21 @@ func alertsNameOnly(t *testing.T, exist map[string]bool) {
 		}
 	}
 	require.Equal(t, 5, alerts)
+}
+
+// documented holds the table in the manual to what is there.
+func documented(t *testing.T, page string) {
+	t.Helper()
+	manual, err := os.ReadFile("../docs/operations.md")
+	require.NoError(t, err)
+	list := func(pattern, text string) map[string]bool {
+		names := map[string]bool{}
+		for _, found := range regexp.MustCompile(pattern).FindAllStringSubmatch(text, -1) {
+			names[found[1]] = true
+		}
+		return names
+	}
+	require.Equal(t, list("(?m)^# TYPE (crmsync_[a-z_]+) ", page), list("(?m)^\\| `(crmsync_[a-z_]+)` \\|", string(manual)))
 }
 
 // TestWhatWaitsIsMeasured: while a CRM is down its texts wait, and that shows.

@@ -61,8 +61,8 @@ type watched struct {
 func (m *Metrics) Watch(redis func() bool, survey func(context.Context) Survey) error {
 	m.watched.redis, m.watched.survey = redis, survey
 	g := gauges{
-		redis:   m.gauge("redis_up", "", "Whether Redis answers: 1 or 0."),
-		up:      m.gauge("temporal_up", "", "Whether Temporal answers: 1 or 0."),
+		redis:   m.gauge("redis_up", "", "Whether Redis answered the last call: 1 or 0."),
+		up:      m.gauge("temporal_up", "", "Whether Temporal answered the last survey: 1 or 0."),
 		waiting: m.gauge("waiting_deliveries", "", "Deliveries under way, or waiting for the connector's CRM."),
 		parked:  m.gauge("parked_deliveries", "", "Deliveries that wait for a person."),
 		oldest:  m.gauge("oldest_waiting_age", "s", "Age of the connector's oldest waiting delivery, 2 % more or less; 0 if none waits."),
