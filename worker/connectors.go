@@ -16,11 +16,12 @@ type connectorInfo struct {
 }
 
 func (a *app) connectorsCommand() *cobra.Command {
-	return a.jsonFlag(&cobra.Command{
+	cmd := a.jsonFlag(&cobra.Command{
 		Use:   "connectors [NAME]",
-		Short: "List the connectors of this build, or show how to configure one",
+		Short: "List the connectors of this build, show how to configure one, or test one",
 		Example: `  crmsync connectors
-  crmsync connectors sandbox`,
+  crmsync connectors sandbox
+  crmsync connectors test ourcrm    try a configured one on its live CRM`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(_ *cobra.Command, names []string) error {
 			if len(names) == 1 {
@@ -29,6 +30,8 @@ func (a *app) connectorsCommand() *cobra.Command {
 			return a.listConnectors()
 		},
 	})
+	cmd.AddCommand(a.connectorsTestCommand())
+	return cmd
 }
 
 func (a *app) listConnectors() error {

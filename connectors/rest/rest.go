@@ -162,6 +162,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 		return nil, &connectors.Error{Op: r.Op, Kind: connectors.Invalid, Err: err}
 	}
 	answer, sent, err := c.exchange(req)
+	show(req, answer)
 	if err != nil {
 		return answer, broken(r, answer, sent, err)
 	}

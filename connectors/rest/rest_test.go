@@ -83,6 +83,25 @@ func TestFormIsSentInPlaceOfJSON(t *testing.T) {
 	require.Equal(t, "a&b=c\n", got)
 }
 
+func TestWatchShowsAllButHeaders(t *testing.T) {
+	t.Parallel()
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "no", 400) })
+	var seen []rest.Exchange
+	ctx := rest.Watch(t.Context(), func(e rest.Exchange) { seen = append(seen, e) })
+	api := rest.New(http.DefaultClient, base, rest.Bearer("tok"))
+	for _, r := range []rest.Request{write, {Op: "get", Path: "things", Query: url.Values{"a": {"b"}}}} {
+		_, err := api.Do(ctx, r)
+		require.Error(t, err)
+	}
+	require.Equal(t, []rest.Exchange{
+		{Method: "POST", URL: base + "/things", Sent: []byte(`{"name":"a"}`), Status: 400, Answer: []byte("no\n")},
+		{Method: "GET", URL: base + "/things?a=b", Sent: []byte{}, Status: 400, Answer: []byte("no\n")},
+	}, seen)
+	_, err := rest.New(nil, "http://127.0.0.1:1").Do(ctx, read)
+	require.Error(t, err)
+	require.Zero(t, seen[2].Status)
+}
+
 func TestStatusBecomesKind(t *testing.T) {
 	t.Parallel()
 	for status, want := range map[int]connectors.Kind{
