@@ -143,7 +143,12 @@ func TestMessages(t *testing.T) {
 func TestMessagesBesideTexts(t *testing.T) {
 	t.Parallel()
 	st := newStack(t, setup{})
-	p := st.daemon()
+	p := st.prepare()
+	s := p.crmsync("messages", "list")
+	require.Equal(t, 1, s.status)
+	require.Contains(t, s.err, "'crmsync check' says which are missing")
+	p.start()
+	p.ready()
 	require.Equal(t, "quarantined", p.post([]byte(`{"event":"sms.received","data":{"body":"Hello"}`)).Result)
 	p.accepted(consentEvent("stop", "sms.optout", time.Now()))
 	eventually(t, time.Minute, "both are listed", func() bool { return st.count("WorkflowType != 'SyncEvent'") == 2 })
@@ -192,6 +197,7 @@ func TestResync(t *testing.T) {
 			st := newStack(t, setup{
 				crm:       connectortest.CRMOptions{Class: class},
 				connector: connectortest.Options{Settle: 100 * time.Millisecond},
+				more:      ", contacts: { create_when: always }",
 			})
 			p := st.daemon()
 			sent := outbound("msg_out", sarah, "hello")
@@ -232,7 +238,9 @@ func (p *process) addConnector(t *testing.T, name, settings string) {
 	text, err := os.ReadFile(p.config)
 	require.NoError(t, err)
 	require.NoError(t, os.WriteFile(p.config, fmt.Appendf(text, "  %s: %s\n", name, settings), 0o600))
-	p.restart()
+	p.term()
+	p.start()
+	p.ready()
 }
 
 // TestResyncWaitsForTheEnd: what is parked is retried, not resynced.

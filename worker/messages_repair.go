@@ -159,6 +159,6 @@ func (f *repairFlags) do(d *desk) func(context.Context, messages.Item) error {
 		}
 	}
 	return func(ctx context.Context, item messages.Item) error {
-		return d.Repair(ctx, item, f.verb, f.repair)
+		return d.Repair(ctx, item, f.verb, f.filter.Error, f.repair)
 	}
 }

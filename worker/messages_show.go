@@ -191,8 +191,11 @@ func decision(r workflows.Repair) string {
 // printable keeps a terminal from being steered by what strangers wrote.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r == '\n' || unicode.IsPrint(r) {
+		switch {
+		case r == '\n' || unicode.IsPrint(r):
 			return r
+		case unicode.IsSpace(r):
+			return ' '
 		}
 		return '�'
 	}, s)

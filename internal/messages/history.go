@@ -176,8 +176,13 @@ func (s *story) answered(d *Delivery, result *commonpb.Payloads) error {
 		activities.DeliverResult
 		Contacts *int `json:"contacts"` // of SetConsent
 	}
-	if err := s.decode(result, &out); err != nil || out.Asked {
+	if err := s.decode(result, &out); err != nil {
 		return err
+	}
+	if out.Asked { // another workflow decides the contact: this was no attempt at the text
+		s.tried[d.Connector]--
+		d.Attempts = s.tried[d.Connector]
+		return nil
 	}
 	d.State, d.Record, d.Error = string(out.State), out.Record, nil
 	d.Contact, d.How = out.Match.Contact, out.Match.How

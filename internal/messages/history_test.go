@@ -54,7 +54,7 @@ func TestStoryOfAnEvent(t *testing.T) {
 	require.Equal(t, "written", d.Deliveries[0].State)
 	d = told(t, "SyncEvent-asks", all)
 	require.Equal(t, "c2", told(t, "SyncEvent-parks-link", all).Repairs[0].Contact)
-	require.Equal(t, 2, d.Deliveries[0].Attempts, "one to ask for the contact, one to write")
+	require.Equal(t, 1, d.Deliveries[0].Attempts, "to ask for the contact is none")
 }
 
 func TestStoryOfWhatIsParked(t *testing.T) {

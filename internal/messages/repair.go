@@ -26,18 +26,40 @@ var (
 	ErrNoWorker = errors.New("no worker takes the update: is 'crmsync run' running?")
 )
 
-// Repair sends an update (workflows.UpdateRetry and so on) to one workflow. An
-// update has an id of its own each time: what is parked takes it once, and a
-// workflow that has parked again must be able to take another.
-func (m *Messages) Repair(ctx context.Context, item Item, verb string, r workflows.Repair) error {
+// Repair repairs what is parked of one item, by a verb (workflows.UpdateRetry and
+// so on): of one connector where r names it, else of all, or with a kind of error
+// of those that are parked with it.
+func (m *Messages) Repair(ctx context.Context, item Item, verb, kind string, r workflows.Repair) error {
 	if !item.Ended.IsZero() {
 		return ErrNotParked
 	}
+	if kind == "" || r.Connector != "" {
+		return m.update(ctx, item.Key, verb, r)
+	}
+	outcome := ErrNotParked
+	for _, d := range item.Deliveries {
+		if d.Error == nil || d.Error.Kind != kind {
+			continue
+		}
+		r.Connector = d.Connector
+		switch err := m.update(ctx, item.Key, verb, r); {
+		case err == nil:
+			outcome = nil
+		case !errors.Is(err, ErrNotParked):
+			return err
+		}
+	}
+	return outcome
+}
+
+// update sends one. It has an id of its own each time: what is parked takes it
+// once, and a workflow that has parked again must be able to take another.
+func (m *Messages) update(ctx context.Context, key, verb string, r workflows.Repair) error {
 	r.By = m.By
 	ctx, cancel := context.WithTimeout(ctx, UpdateTimeout)
 	defer cancel()
 	handle, err := m.Temporal.UpdateWorkflow(ctx, client.UpdateWorkflowOptions{
-		WorkflowID: item.Key, UpdateName: verb, Args: []any{r}, WaitForStage: client.WorkflowUpdateStageCompleted,
+		WorkflowID: key, UpdateName: verb, Args: []any{r}, WaitForStage: client.WorkflowUpdateStageCompleted,
 	})
 	if err == nil {
 		err = handle.Get(ctx, nil)
