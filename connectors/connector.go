@@ -236,15 +236,6 @@ type Outcome struct {
 	Err   *Error // set if and only if State is Failed
 }
 
-// Limit is one bucket of the vendor's request limits.
-type Limit struct {
-	Name   string
-	Amount int           // requests or tokens per window
-	Window time.Duration // rolling, unless Midnight
-	// Midnight names the time zone at whose midnight a daily bucket is reset.
-	Midnight string
-}
-
 // Definition describes a connector to the daemon.
 type Definition struct {
 	Name  string // as in the configuration's type, and the package's name
@@ -254,13 +245,19 @@ type Definition struct {
 	Example string
 	// MaxBatch is the largest number of items in a call; 0 means 1.
 	MaxBatch int
-	// CallTimeout bounds one call; 0 means DefaultCallTimeout.
+	// CallTimeout bounds one request, from when the budget lets it go; 0 means
+	// DefaultCallTimeout.
 	CallTimeout time.Duration
 	// Settle is how long a write whose answer was lost may still take effect.
 	Settle time.Duration
 	// SearchLag is how late a search may see what was created.
 	SearchLag time.Duration
-	Limits    []Limit
+	// Limits are the vendor's request limits, which the daemon's client keeps
+	// for the connector.
+	Limits []Limit
+	// Usage reads from an answer's headers what is left of them; nil where the
+	// vendor does not say. It only ever makes the daemon more careful.
+	Usage func(http.Header) []Usage
 	// Open builds an instance from its configuration. It does no I/O.
 	Open func(Config, Env) (Connector, error)
 }

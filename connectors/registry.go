@@ -21,6 +21,9 @@ func NewRegistry(definitions ...Definition) (*Registry, error) {
 		if _, twice := r.byName[d.Name]; twice {
 			return nil, fmt.Errorf("connector %q is defined twice", d.Name)
 		}
+		if err := ValidateLimits(d.Limits); err != nil {
+			return nil, fmt.Errorf("connector %q: %w", d.Name, err)
+		}
 		r.byName[d.Name] = d.withDefaults()
 	}
 	return r, nil

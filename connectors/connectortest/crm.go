@@ -32,6 +32,11 @@ type CRMOptions struct {
 	Settle time.Duration
 	// MaxBatch is the largest batch that is not refused with 413; 0: any.
 	MaxBatch int
+	// Limits are enforced exactly, by the time of arrival. What exceeds one is
+	// answered 429, with Faults.RetryAfter unless that is 0, and does not count.
+	// Every answer says in headers what is left. They must be valid, and a Cost
+	// sees the request as it arrived: with a path and no host.
+	Limits []connectors.Limit
 }
 
 // CRM is a CRM in memory that speaks HTTP and misbehaves on demand. It counts
@@ -54,6 +59,8 @@ type CRM struct {
 	byPhone  map[string][]*person // by the number's last seven digits
 	history  []Change
 	requests map[string]int
+	limiters []*limiter
+	limited  map[string]int
 	late     int
 }
 
@@ -89,6 +96,8 @@ func NewCRM(options CRMOptions) *CRM {
 		people:   map[string]*person{},
 		byPhone:  map[string][]*person{},
 		requests: map[string]int{},
+		limiters: newLimiters(options.Limits),
+		limited:  map[string]int{},
 	}
 	c.mux = c.routes()
 	return c

@@ -98,7 +98,12 @@ func (c *CRM) ServeHTTP(w http.ResponseWriter, r *http.Request) { c.mux.ServeHTT
 func (c *CRM) serve(w http.ResponseWriter, r *http.Request, op string, writes bool, read func(*http.Request) (effect, error)) {
 	c.mu.Lock()
 	c.requests[op]++
+	retryAfter := c.faults.RetryAfter
 	c.mu.Unlock()
+	if !c.admit(w, r) {
+		refuse(w, limited, retryAfter)
+		return
+	}
 	do, err := read(r)
 	if err != nil {
 		http.Error(w, `{"error":"bad request"}`, http.StatusBadRequest)

@@ -83,6 +83,7 @@ func (c *CRM) decide(r *http.Request, writes bool) (fate, time.Duration) {
 	case c.options.Token != "" && r.Header.Get("Authorization") != "Bearer "+c.options.Token:
 		return unauthorized, 0
 	case f.Limited || c.oneIn(f.LimitEvery):
+		c.limited[""]++
 		return limited, f.RetryAfter
 	case c.oneIn(f.CutEvery):
 		return cut, 0

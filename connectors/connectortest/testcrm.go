@@ -24,13 +24,17 @@ const Name = "testcrm"
 type Options struct {
 	Settle, SearchLag, CallTimeout time.Duration
 	MaxBatch                       int
-	Limits                         []connectors.Limit
+	// Limits are what the connector is told to keep; those that are enforced
+	// stand in CRMOptions.
+	Limits []connectors.Limit
+	// Silent keeps it from reading what is left of them in the answers.
+	Silent bool
 }
 
 // Definition describes the connector to a [CRM]. Its settings are base_url,
 // class (A to D) and token.
 func Definition(o Options) connectors.Definition {
-	return connectors.Definition{
+	d := connectors.Definition{
 		Name:        Name,
 		Title:       "Test CRM",
 		Example:     "type: testcrm\nbase_url: http://127.0.0.1:8090\nclass: B\ntoken: ${TESTCRM_TOKEN}\n",
@@ -43,6 +47,10 @@ func Definition(o Options) connectors.Definition {
 			return openTestCRM(c, env)
 		},
 	}
+	if !o.Silent {
+		d.Usage = usage
+	}
+	return d
 }
 
 type testcrmConfig struct {
