@@ -79,6 +79,7 @@ func TestAccountsAndConnectorsHaveDefaults(t *testing.T) {
 	require.Equal(t, config.Contacts{Several: "sticky", None: "create", CreateWhen: "inbound"}, hubspot.Contacts)
 	require.Equal(t, []config.OwnerSource{"agent", "line", "contact"}, hubspot.Owner.From)
 	require.InDelta(t, 0.8, hubspot.Budget.Share.Fraction(), 1e-9)
+	require.Equal(t, "hubspot", hubspot.Budget.Account)
 	require.True(t, hubspot.Since.IsZero())
 }
 
@@ -98,6 +99,7 @@ func TestTheContractsSampleIsRead(t *testing.T) {
 	hubspot := c.Connectors["hubspot"]
 	require.Equal(t, time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), hubspot.Since)
 	require.Equal(t, "60%", hubspot.Budget.Share.String())
+	require.Equal(t, "acme-hubspot", hubspot.Budget.Account)
 	require.Equal(t, []string{"main"}, c.Connectors["ourcrm"].Accounts, "the only account is the default")
 	require.Empty(t, c.Problems())
 	require.Empty(t, c.Warnings())

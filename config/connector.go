@@ -89,7 +89,12 @@ type Owner struct {
 
 // Budget says how much of the CRM account's request limits crmsync may use.
 type Budget struct {
+	// Share is what is used at most; the rest is head-room for the customer's
+	// other applications, and for opt-outs.
 	Share Percent `yaml:"share"`
+	// Account names the CRM account, whose limits all connectors share that name
+	// the same; the connector's own name by default.
+	Account string `yaml:"account"`
 }
 
 // Percent is a share, written as 60%.
@@ -146,6 +151,6 @@ func newConnector(name string) *Connector {
 		name:     name,
 		Contacts: Contacts{Several: SeveralSticky, None: NoneCreate, CreateWhen: CreateInbound},
 		Owner:    Owner{From: []OwnerSource{FromAgent, FromLine, FromContact}},
-		Budget:   Budget{Share: 80},
+		Budget:   Budget{Share: 80, Account: name},
 	}
 }

@@ -29,6 +29,7 @@ func (v *validator) connector(name string, c *Connector) {
 	v.connectorAccounts(path+".accounts", c.Accounts)
 	v.contacts(path+".contacts", c.Contacts)
 	v.owner(path+".owner", c.Owner)
+	v.budget(path+".budget", c.Budget)
 }
 
 func (v *validator) connectorAccounts(path string, accounts []string) {
@@ -74,5 +75,11 @@ func (v *validator) owner(path string, o Owner) {
 	}
 	if o.Default != "" && strings.Count(o.Default, "@") != 1 {
 		v.fail(path+".default", "must be the e-mail address of a CRM user")
+	}
+}
+
+func (v *validator) budget(path string, b Budget) {
+	if v.c.doc.has(path+".account") && !instancePattern.MatchString(b.Account) {
+		v.fail(path+".account", "must be up to 40 of a-z, 0-9, _ and -, and begin with a letter or digit, such as acme-hubspot")
 	}
 }
