@@ -116,5 +116,8 @@ func (a *app) reportRehearsal(name string, t *rehearsal) error {
 	for _, l := range slices.Backward(t.leftovers) {
 		a.printf("  %s: %s\n", l.What, describe(l.Ref))
 	}
+	if err != nil {
+		a.printf("\nTo see what was sent and what came back, try again with --trace.\n")
+	}
 	return err
 }

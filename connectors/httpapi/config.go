@@ -82,11 +82,13 @@ type PutMessage struct {
 	LookFirst bool `yaml:"look_first"`
 }
 
-// Limit is one bucket of the CRM's request limits.
+// Limit is one bucket of the CRM's request limits: per window, or per day of the
+// time zone that Midnight names.
 type Limit struct {
 	Name     string        `yaml:"name"`
 	Requests int           `yaml:"requests"`
 	Per      time.Duration `yaml:"per"`
+	Midnight string        `yaml:"midnight"`
 }
 
 const (
@@ -142,9 +144,14 @@ func (c Config) validateRest() error {
 	if c.IdempotencyHeader != "" && checkHeader(c.IdempotencyHeader) != nil {
 		fail("idempotency_header: is not the name of a header")
 	}
+	names := map[string]bool{}
 	for i, limit := range c.Limits {
-		if limit.Requests <= 0 || limit.Per <= 0 {
-			fail("limits[%d]: needs requests and per, such as { name: burst, requests: 100, per: 10s }", i)
+		if limit.Name == "" || names[limit.Name] || limit.Requests <= 0 || (limit.Per > 0) == (limit.Midnight != "") {
+			fail("limits[%d]: needs a name of its own, requests, and per or midnight, such as { name: burst, requests: 100, per: 10s }", i)
+		}
+		names[limit.Name] = true
+		if _, err := time.LoadLocation(limit.Midnight); err != nil {
+			fail("limits[%d].midnight: must be a time zone, such as America/New_York", i)
 		}
 	}
 	return errors.Join(errs...)

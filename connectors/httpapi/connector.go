@@ -91,7 +91,7 @@ func (c *Connector) Define(d connectors.Definition) connectors.Definition {
 	d.MaxBatch = max(c.cfg.PutMessage.Batch, 1)
 	d.CallTimeout, d.Settle, d.SearchLag = c.cfg.Timeout, c.cfg.Settle, c.cfg.SearchLag
 	for _, l := range c.cfg.Limits {
-		d.Limits = append(d.Limits, connectors.Limit{Name: l.Name, Amount: l.Requests, Window: l.Per})
+		d.Limits = append(d.Limits, connectors.Limit{Name: l.Name, Amount: l.Requests, Window: l.Per, Midnight: l.Midnight})
 	}
 	return d
 }

@@ -38,7 +38,7 @@ var functions = template.FuncMap{
 	"lower":     onText(strings.ToLower),
 	"raw":       func(v any) (rawText, error) { s, err := textOf(v); return rawText(s), err },
 	"replace":   replace,
-	"sha256":    onText(func(s string) string { sum := sha256.Sum256([]byte(s)); return hex.EncodeToString(sum[:]) }),
+	"sha256":    onText(sha256Hex),
 	"truncate":  truncate,
 	"unix":      func(t time.Time) int64 { return t.Unix() },
 	"unixMilli": func(t time.Time) int64 { return t.UnixMilli() },
@@ -159,6 +159,11 @@ func choose(v any, words ...any) (any, error) {
 		}
 	}
 	return nil, fillError("choose has no word for a value")
+}
+
+func sha256Hex(s string) string {
+	sum := sha256.Sum256([]byte(s))
+	return hex.EncodeToString(sum[:])
 }
 
 // uuid derives a UUID (version 8, RFC 9562) from a text.

@@ -27,6 +27,15 @@ type expression struct {
 	program *vm.Program
 }
 
+// keyFunctions are those that templates make keys with, since match compares
+// with what a template wrote.
+var keyFunctions = []expr.Option{textFunction("sha256", sha256Hex), textFunction("uuid", uuid)}
+
+func textFunction(name string, f func(string) string) expr.Option {
+	call := func(args ...any) (any, error) { return f(args[0].(string)), nil }
+	return expr.Function(name, call, new(func(string) string))
+}
+
 // env is what an expression sees.
 type env map[string]any
 
@@ -37,7 +46,7 @@ func parseExpression(key, source string, sample any) (*expression, error) {
 		"body": types.Any, "item": types.Any, "status": types.Int,
 		"headers": types.TypeOf(map[string]string{}), "input": types.TypeOf(pointerTo(sample)),
 	}
-	program, err := expr.Compile(source, expr.Env(allowed))
+	program, err := expr.Compile(source, append(keyFunctions, expr.Env(allowed))...)
 	if err != nil {
 		message, _, _ := strings.Cut(err.Error(), "\n")
 		return nil, fmt.Errorf("%s; known are body, headers, item, status and input, which has %s", message, known(reflect.TypeOf(sample)))

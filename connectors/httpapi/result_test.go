@@ -221,3 +221,19 @@ func TestContactThatExists(t *testing.T) {
 		require.Equal(t, c.id, contact.ID, name)
 	}
 }
+
+func TestMatchComparesWithWhatATemplateWrote(t *testing.T) {
+	t.Parallel()
+	const find = `find_message:
+  path: notes
+  query: { tag: "{{sha256 .Key | truncate 32}}" }
+  result: { items: 'body ?? []', match: 'item.tag == sha256(input.Key)[:32] && item.id != uuid(input.Key)', id: item.id }
+`
+	way := wayOut(func(r *http.Request) (*http.Response, error) {
+		tag := r.URL.Query().Get("tag")
+		return answering(200, `[{"id": 1, "tag": "`+strings.ToUpper(tag)+`"}, {"id": 2, "tag": "`+tag+`"}]`)(r)
+	})
+	refs, err := opened(t, "https://crm.example.com", find, way).(connectors.MessageFinder).FindMessages(t.Context(), []connectors.Record{{Key: "main/1"}})
+	require.NoError(t, err)
+	require.Equal(t, []connectors.Ref{{ID: "2"}}, refs)
+}
