@@ -119,9 +119,12 @@ func (a *app) openDesk(ctx context.Context, f messages.Filter, to ...string) (*d
 	if err != nil {
 		return nil, err
 	}
-	if err := d.Check(f, to...); err != nil {
+	if err := errors.Join(d.Check(f), d.CheckTo(to)); err != nil {
 		d.close()
 		return nil, usageError{err}
+	}
+	for _, strange := range d.Strange(f) {
+		_, _ = fmt.Fprintln(a.stderr, strange)
 	}
 	described, err := namespace(ctx, d.Temporal, c.Temporal.Namespace)
 	if err != nil {

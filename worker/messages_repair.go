@@ -103,7 +103,7 @@ func (f *repairFlags) complete(keys []string) error {
 		return usageError{fmt.Errorf("%s needs a KEY or a filter, or --all", f.verb)}
 	}
 	f.repair.Connector = f.filter.Connector
-	if f.filter.Connector != "" && len(f.to) == 0 {
+	if f.verb == verbResync && f.filter.Connector != "" && len(f.to) == 0 {
 		f.to = []string{f.filter.Connector}
 	}
 	switch {

@@ -54,24 +54,38 @@ func (f Filter) Narrow() bool {
 }
 
 // Check reports what makes no sense, before anything is asked.
-// To are connectors that are named beside it.
-func (m *Messages) Check(f Filter, to ...string) error {
+func (m *Messages) Check(f Filter) error {
 	if f.State != "" && !slices.Contains(States, f.State) {
 		return fmt.Errorf("unknown state %q: give one of %s", f.State, strings.Join(States, ", "))
-	}
-	if _, ok := m.Config.JustCall[f.Account]; f.Account != "" && !ok {
-		return fmt.Errorf("account %q is not configured: there are %s", f.Account, strings.Join(m.accounts(), ", "))
-	}
-	for _, connector := range append(to, f.Connector) {
-		if err := m.checkConnector(connector); err != nil {
-			return err
-		}
 	}
 	if slices.Contains(f.Keys, "") {
 		return errors.New("an empty KEY names nothing")
 	}
 	_, err := m.lookups(f)
 	return err
+}
+
+// CheckTo reports connectors that nothing can be delivered to.
+func (m *Messages) CheckTo(connectors []string) error {
+	for _, name := range connectors {
+		if _, ok := m.Config.Connectors[name]; !ok {
+			return fmt.Errorf("connector %q is not configured: there are %s", name, strings.Join(m.connectors(), ", "))
+		}
+	}
+	return nil
+}
+
+// Strange says which names of the filter are not configured. It is no mistake:
+// deliveries to a connector that was removed must be found, too.
+func (m *Messages) Strange(f Filter) []string {
+	var strange []string
+	if _, ok := m.Config.Connectors[f.Connector]; f.Connector != "" && !ok {
+		strange = append(strange, fmt.Sprintf("connector %q is not configured (any more): there are %s", f.Connector, strings.Join(m.connectors(), ", ")))
+	}
+	if _, ok := m.Config.JustCall[f.Account]; f.Account != "" && !ok {
+		strange = append(strange, fmt.Sprintf("account %q is not configured (any more): there are %s", f.Account, strings.Join(m.accounts(), ", ")))
+	}
+	return strange
 }
 
 // numbers are the keys that are numbers, and the number.
@@ -81,13 +95,6 @@ func (f Filter) numbers() []string {
 		numbers = append(numbers, f.Number)
 	}
 	return numbers
-}
-
-func (m *Messages) checkConnector(name string) error {
-	if _, ok := m.Config.Connectors[name]; name != "" && !ok {
-		return fmt.Errorf("connector %q is not configured: there are %s", name, strings.Join(m.connectors(), ", "))
-	}
-	return nil
 }
 
 // isNumber: a KEY with + is a number. One without could be a message id as well.

@@ -148,8 +148,6 @@ func TestFiltersThatMeanNothing(t *testing.T) {
 	for want, f := range map[string]Filter{
 		"unknown state":              {State: "lost"},
 		"unknown kind":               {Kind: "mms"},
-		`account "us" is not`:        {Account: "us"},
-		"there are close, hubspot":   {Connector: "pipedrive"},
 		"an empty KEY names nothing": {Keys: []string{""}},
 		"no phone number":            {Keys: []string{"+"}},
 		"country code":               {Number: "55512345678901234567890"},
@@ -158,10 +156,22 @@ func TestFiltersThatMeanNothing(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.NotContains(t, err.Error(), "555", "no number in an error")
 	}
-	require.ErrorContains(t, m.Check(Filter{}, "pipedrive"), "pipedrive")
+	require.ErrorContains(t, m.CheckTo([]string{"close", "pipedrive"}), `"pipedrive" is not configured: there are close, hubspot`)
+	require.NoError(t, m.CheckTo([]string{"close"}))
 	for _, state := range States {
 		require.NoError(t, m.Check(Filter{State: state}))
 	}
+}
+
+// What was removed from the configuration may have left something behind.
+func TestFiltersMayNameWhatIsNotConfigured(t *testing.T) {
+	t.Parallel()
+	m := desk(t)
+	removed := Filter{Connector: "pipedrive", Account: "us"}
+	require.NoError(t, m.Check(removed))
+	require.Len(t, m.Strange(removed), 2)
+	require.Empty(t, m.Strange(Filter{Connector: "close", Account: "main"}))
+	require.Empty(t, m.Strange(Filter{}))
 }
 
 func TestNarrow(t *testing.T) {
