@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"strings"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"crmsync/connectors"
+	"crmsync/connectors/httpapi"
 	"crmsync/sms"
 )
 
@@ -236,4 +238,99 @@ func TestMatchComparesWithWhatATemplateWrote(t *testing.T) {
 	refs, err := opened(t, "https://crm.example.com", find, way).(connectors.MessageFinder).FindMessages(t.Context(), []connectors.Record{{Key: "main/1"}})
 	require.NoError(t, err)
 	require.Equal(t, []connectors.Ref{{ID: "2"}}, refs)
+}
+
+func TestBatchNeedsAnItemForEachText(t *testing.T) {
+	t.Parallel()
+	const put = "put_message: { path: batch, batch: 5, body: '[{{range $i, $m := .Items}}{{if $i}},{{end}}{{$m.Body}}{{end}}]', result: { items: body.list, id: item.id, status: item.code } }"
+	records := []connectors.Record{{Key: "main/1"}, {Key: "main/2"}, {Key: "main/3"}}
+	states := func(status int, answer string) (got []string) {
+		for _, out := range opened(t, "https://crm.example.com", put, answering(status, answer)).PutMessages(t.Context(), records) {
+			if out.Err != nil {
+				got = append(got, fmt.Sprint(out.Err.Kind, " ", out.Err.Ambiguous, " ", out.Err.WholeBatch))
+			} else {
+				got = append(got, string(out.State)+" "+out.Ref.ID)
+			}
+		}
+		return got
+	}
+	require.Equal(t, []string{"written 1", "CONFLICT false false", "UNAVAILABLE true false"},
+		states(207, `{"list": [{"id": 1, "code": 201}, {"code": 409}, {"code": 503}]}`))
+	require.Equal(t, []string{"UNKNOWN true false", "UNKNOWN true false", "UNKNOWN true false"}, states(200, `{"list": []}`))
+	require.Equal(t, []string{"written 1", "UNKNOWN true false", "UNKNOWN true false"},
+		states(200, `{"list": [{"id": 1, "code": 200}, {"id": 2, "code": "odd"}, {"id": 3, "code": {}}]}`))
+	require.Equal(t, []string{"INVALID false true", "INVALID false true", "INVALID false true"}, states(422, `{}`))
+}
+
+func TestWhatIsLeftOutIsNotDone(t *testing.T) {
+	t.Parallel()
+	c := opened(t, "https://crm.example.com", "class: D\non_ambiguous: repeat\nverdict: '\"\"'\n", answering(200, `{"id": 1}`))
+	caps, err := c.Check(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, connectors.Capabilities{Class: "D", Repeat: true}, connectors.CapabilitiesOf(c, caps.Class).Narrow(caps))
+	unsupported := func(err error) {
+		t.Helper()
+		require.Equal(t, connectors.Unsupported, connectors.AsError("", err).Kind)
+	}
+	_, err = c.(connectors.ContactFinder).FindContacts(t.Context(), []sms.Phone{phone})
+	unsupported(err)
+	_, err = c.(connectors.ContactCreator).CreateContact(t.Context(), connectors.NewContact{Phone: phone})
+	unsupported(err)
+	_, err = c.(connectors.MessageFinder).FindMessages(t.Context(), []connectors.Record{{Key: "main/1"}})
+	unsupported(err)
+	unsupported(c.(connectors.StatusUpdater).UpdateStatus(t.Context(), make([]connectors.StatusChange, 1))[0].Err)
+	unsupported(c.(connectors.ConsentSetter).SetConsent(t.Context(), make([]connectors.ConsentChange, 1))[0].Err)
+}
+
+func TestSettingsChangeTheDefinition(t *testing.T) {
+	t.Parallel()
+	c := opened(t, "https://crm.example.com", `timeout: 5s
+settle: 6s
+search_lag: 7s
+limits: [{ name: burst, requests: 100, per: 10s }, { name: day, requests: 9, midnight: UTC }]
+put_message: { path: batch, batch: 5, result: { items: body, id: item.id } }
+`, nil)
+	d := httpapi.Definition().For(c)
+	require.Equal(t, 5, d.MaxBatch)
+	require.Equal(t, []time.Duration{5 * time.Second, 6 * time.Second, 7 * time.Second}, []time.Duration{d.CallTimeout, d.Settle, d.SearchLag})
+	require.Equal(t, "burst", d.Limits[0].Name)
+	require.Equal(t, 100, d.Limits[0].Amount)
+	require.Equal(t, 10*time.Second, d.Limits[0].Window)
+	require.Equal(t, "UTC", d.Limits[1].Midnight)
+	plain := httpapi.Definition().For(opened(t, "https://crm.example.com", "class: B\n", nil))
+	require.Equal(t, 1, plain.MaxBatch)
+	require.Equal(t, connectors.DefaultCallTimeout, plain.CallTimeout)
+}
+
+// The key of what is created goes along in a header, unless it is told not to.
+func TestIdempotencyKey(t *testing.T) {
+	t.Parallel()
+	for config, want := range map[string]string{
+		"class: B":                   "Idempotency-Key",
+		"idempotency_header: X-Once": "X-Once",
+		"idempotency_header: ''":     "",
+		"put_message: { path: m, headers: { Idempotency-Key: '{{.Key}}' }, result: { id: body.id } }": "own",
+	} {
+		var seen []http.Header
+		way := wayOut(func(r *http.Request) (*http.Response, error) {
+			seen = append(seen, r.Header)
+			return answering(201, `{"id": 1}`)(r)
+		})
+		c := opened(t, "https://crm.example.com", config+"\n", way)
+		for range 2 {
+			c.PutMessages(t.Context(), []connectors.Record{{Key: "main/1"}})
+		}
+		_, err := c.Check(t.Context())
+		require.NoError(t, err)
+		switch want {
+		case "":
+			require.Empty(t, seen[0].Get("Idempotency-Key"))
+		case "own":
+			require.Equal(t, "main/1", seen[0].Get("Idempotency-Key"))
+		default:
+			require.Regexp(t, `^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$`, seen[0].Get(want))
+			require.Equal(t, seen[0].Get(want), seen[1].Get(want))
+			require.Empty(t, seen[2].Get(want), "a read has none")
+		}
+	}
 }
