@@ -209,6 +209,10 @@ func (s *stage) recordListed() {
 	s.run("SyncEvent-listed-parks-retry", activities.SyncEvent, in, func(id string) {
 		s.repair(id, workflows.UpdateRetry, workflows.Repair{Reason: "the field is optional now"})
 	})
+	again := s.event(sms.Delivered, "again")
+	again.Plain, again.Live, again.Resync = false, false, &workflows.Repair{Connector: "crm", Reason: "deleted by mistake", By: "ada"}
+	s.calls.Store(0)
+	s.run("SyncEvent-resync-of-a-status", activities.SyncEvent, again, nil)
 	s.calls.Store(0)
 	s.leave("SyncConsent-listed-parked", activities.SyncConsent, workflows.SyncConsentInput{Account: "main"},
 		activities.SignalConsent, consentAt(true, begin, "crm"),
