@@ -86,8 +86,8 @@ func (o OAuth) validate() error {
 }
 
 // authenticated answers a client that authenticates its calls over the given
-// one.
-func (a Auth) authenticated(client *http.Client) *http.Client {
+// one, and what to call once the CRM refuses that.
+func (a Auth) authenticated(client *http.Client) (_ *http.Client, refused func(context.Context)) {
 	own := http.Client{}
 	if client != nil {
 		own = *client
@@ -96,14 +96,14 @@ func (a Auth) authenticated(client *http.Client) *http.Client {
 	if next == nil {
 		next = http.DefaultTransport
 	}
-	switch {
-	case a.OAuth != nil:
-		plain := own
-		own.Transport = newGrant(*a.OAuth, &plain, next)
-	default:
+	if a.OAuth == nil {
 		own.Transport = transport(func(r *http.Request) (*http.Response, error) { return next.RoundTrip(a.signed(r)) })
+		return &own, func(context.Context) {}
 	}
-	return &own
+	plain := own
+	g := newGrant(*a.OAuth, &plain, next)
+	own.Transport = g
+	return &own, g.drop
 }
 
 type transport func(*http.Request) (*http.Response, error)
@@ -162,8 +162,7 @@ func newGrant(o OAuth, client *http.Client, next http.RoundTripper) *grant {
 	return g
 }
 
-// RoundTrip implements http.RoundTripper. After a 401 the next call asks for a
-// new token.
+// RoundTrip implements http.RoundTripper.
 func (g *grant) RoundTrip(r *http.Request) (*http.Response, error) {
 	token, err := g.valid(r.Context())
 	if err != nil {
@@ -171,11 +170,7 @@ func (g *grant) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r = r.Clone(r.Context())
 	r.Header.Set("Authorization", "Bearer "+token.AccessToken)
-	res, err := g.next.RoundTrip(r)
-	if err == nil && res.StatusCode == http.StatusUnauthorized {
-		g.drop(r.Context(), token)
-	}
-	return res, err
+	return g.next.RoundTrip(r)
 }
 
 // valid answers the token, or asks for one. Others who need it wait meanwhile,
@@ -198,13 +193,12 @@ func (g *grant) valid(ctx context.Context) (*oauth2.Token, error) {
 	}
 }
 
-func (g *grant) drop(ctx context.Context, used *oauth2.Token) {
+// drop makes the next call ask for a new token. Only the verdict on an answer
+// tells that this one is refused: it need not come as a 401.
+func (g *grant) drop(ctx context.Context) {
 	select {
-	case token := <-g.token:
-		if token == used {
-			token = nil
-		}
-		g.token <- token
+	case <-g.token:
+		g.token <- nil
 	case <-ctx.Done(): // somebody asks for a new one already
 	}
 }

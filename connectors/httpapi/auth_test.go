@@ -120,6 +120,29 @@ func TestOAuthTokenIsUsedUntilItEnds(t *testing.T) {
 	require.EqualValues(t, 2, a.issued.Load())
 }
 
+// Some CRMs say in the body, or with a status of their own, that they do not
+// know a token any more.
+func TestOAuthTokenThatIsRefusedInOtherWords(t *testing.T) {
+	t.Parallel()
+	for _, config := range []string{"verdict: 'body.ok ? \"\" : \"AUTH\"'", "check: { path: me, status: { 498: AUTH } }"} {
+		a := &authority{lifetime: 3600}
+		url := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			switch {
+			case r.URL.Path == "/token" || r.Header.Get("Authorization") == "":
+				a.ServeHTTP(w, r)
+			case r.Header.Get("Authorization") == "Bearer "+secret+"-2":
+				_, _ = fmt.Fprint(w, `{"ok": true}`)
+			default:
+				w.WriteHeader(map[bool]int{true: 200, false: 498}[config[0] == 'v'])
+				_, _ = fmt.Fprint(w, `{"ok": false}`)
+			}
+		}))
+		c := opened(t, url, oauth(url, "")+"\n"+config+"\n", nil)
+		require.Equal(t, connectors.Auth, check(t, c).Kind)
+		require.Nil(t, check(t, c))
+	}
+}
+
 func TestOAuthTokenThatEndsIsRenewed(t *testing.T) {
 	t.Parallel()
 	a := &authority{lifetime: 1} // within the margin, so over at once

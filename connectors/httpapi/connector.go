@@ -70,10 +70,11 @@ func New(cfg Config, env connectors.Env) *Connector {
 	for name, value := range cfg.Headers {
 		headers = append(headers, rest.Header(name, oneLine(value)))
 	}
-	api := rest.New(cfg.Auth.authenticated(env.Client), cfg.BaseURL, headers...)
+	client, refused := cfg.Auth.authenticated(env.Client)
+	api := rest.New(client, cfg.BaseURL, headers...)
 	for _, o := range []*operation{ops.check, ops.find, ops.create, ops.put, ops.update, ops.read, ops.consent} {
 		if o != nil {
-			o.api = api
+			o.api, o.refused = api, refused
 		}
 	}
 	ops.put.idempotency = cfg.IdempotencyHeader

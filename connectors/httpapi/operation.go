@@ -80,6 +80,7 @@ type operation struct {
 	verdict              *expression
 	statuses             map[int]string
 	api                  *rest.Client
+	refused              func(context.Context) // called where credentials are
 	// idempotency is the header that carries the key of what is created; "" for
 	// none.
 	idempotency string
@@ -279,6 +280,9 @@ func (o *operation) call(ctx context.Context, key string, input any, items int) 
 		return e, isOK, nil
 	}
 	said, failure := o.judge(e, items, byStatus)
+	if failure != nil && failure.Kind == connectors.Auth {
+		o.refused(ctx)
+	}
 	return e, said, failure
 }
 

@@ -247,19 +247,19 @@ func TestBatchNeedsAnItemForEachText(t *testing.T) {
 	states := func(status int, answer string) (got []string) {
 		for _, out := range opened(t, "https://crm.example.com", put, answering(status, answer)).PutMessages(t.Context(), records) {
 			if out.Err != nil {
-				got = append(got, fmt.Sprint(out.Err.Kind, " ", out.Err.Ambiguous, " ", out.Err.WholeBatch))
+				got = append(got, fmt.Sprintf("%s, ambiguous %t, whole batch %t", out.Err.Kind, out.Err.Ambiguous, out.Err.WholeBatch))
 			} else {
 				got = append(got, string(out.State)+" "+out.Ref.ID)
 			}
 		}
 		return got
 	}
-	require.Equal(t, []string{"written 1", "CONFLICT false false", "UNAVAILABLE true false"},
+	require.Equal(t, []string{"written 1", "CONFLICT, ambiguous false, whole batch false", "UNAVAILABLE, ambiguous true, whole batch false"},
 		states(207, `{"list": [{"id": 1, "code": 201}, {"code": 409}, {"code": 503}]}`))
-	require.Equal(t, []string{"UNKNOWN true false", "UNKNOWN true false", "UNKNOWN true false"}, states(200, `{"list": []}`))
-	require.Equal(t, []string{"written 1", "UNKNOWN true false", "UNKNOWN true false"},
+	require.Equal(t, []string{"UNKNOWN, ambiguous true, whole batch false", "UNKNOWN, ambiguous true, whole batch false", "UNKNOWN, ambiguous true, whole batch false"}, states(200, `{"list": []}`))
+	require.Equal(t, []string{"written 1", "UNKNOWN, ambiguous true, whole batch false", "UNKNOWN, ambiguous true, whole batch false"},
 		states(200, `{"list": [{"id": 1, "code": 200}, {"id": 2, "code": "odd"}, {"id": 3, "code": {}}]}`))
-	require.Equal(t, []string{"INVALID false true", "INVALID false true", "INVALID false true"}, states(422, `{}`))
+	require.Equal(t, []string{"INVALID, ambiguous false, whole batch true", "INVALID, ambiguous false, whole batch true", "INVALID, ambiguous false, whole batch true"}, states(422, `{}`))
 }
 
 func TestWhatIsLeftOutIsNotDone(t *testing.T) {

@@ -26,6 +26,9 @@ var kinds = []string{
 	string(connectors.Unsupported),
 }
 
+// ofItems are the kinds of which one item among many can be the reason.
+var ofItems = []connectors.Kind{connectors.Invalid, connectors.NotFound, connectors.Conflict}
+
 // parseStatuses reads what HTTP statuses mean.
 func parseStatuses(given map[string]string, words []string) (map[int]string, error) {
 	statuses := map[int]string{}
@@ -88,7 +91,7 @@ func (o *operation) judge(e env, items int, byStatus *connectors.Error) (string,
 	own.Kind = connectors.Kind(said)
 	unclear := own.Kind == connectors.Unavailable || own.Kind == connectors.Unknown
 	own.Ambiguous = unclear && !o.reads && (own.Status >= http.StatusInternalServerError || success(own.Status))
-	own.WholeBatch = own.WholeBatch || items > 1 && own.Kind.Permanent()
+	own.WholeBatch = items > 1 && slices.Contains(ofItems, own.Kind)
 	return "", &own
 }
 
