@@ -8,6 +8,7 @@ package activities
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"crmsync/connectors"
+	"crmsync/internal/lane"
 	"crmsync/internal/ledger"
 	"crmsync/sms"
 )
@@ -48,9 +50,21 @@ type Instance struct {
 	Definition connectors.Definition
 	Connector  connectors.Connector
 	Contacts   ContactPolicy
+	// Board is where processes tell each other of outages; nil: nowhere.
+	Board lane.Board
+	Log   hclog.Logger // of the lane; nil: nowhere
 
-	mu   sync.Mutex
-	caps *connectors.Capabilities
+	once sync.Once
+	lane *lane.Lane
+}
+
+// Lane drives the connector; it is made when it is first used. Everything that
+// the activities ask of the CRM goes through it.
+func (i *Instance) Lane() *lane.Lane {
+	i.once.Do(func() {
+		i.lane = lane.New(lane.Options{Name: i.Name, Definition: i.Definition, Connector: i.Connector, Board: i.Board, Log: i.Log})
+	})
+	return i.lane
 }
 
 // ContactPolicy says what to do where the search does not give one contact.
@@ -58,27 +72,6 @@ type ContactPolicy struct {
 	Several    string // sticky, most_recent, first, park
 	None       string // create, unlinked, park
 	CreateWhen string // inbound, outbound, always, never
-}
-
-// Capabilities answers what the instance can do, asking the CRM until it has
-// answered once.
-func (i *Instance) Capabilities(ctx context.Context) (connectors.Capabilities, error) {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	if i.caps != nil {
-		return *i.caps, nil
-	}
-	ctx, cancel := context.WithTimeout(ctx, i.Definition.CallTimeout)
-	defer cancel()
-	limit, err := i.Connector.Check(ctx)
-	if err != nil {
-		e := *connectors.AsError("check", err)
-		e.Ambiguous = false // a check writes nothing
-		return connectors.Capabilities{}, &e
-	}
-	caps := connectors.CapabilitiesOf(i.Connector, limit.Class).Narrow(limit)
-	i.caps = &caps
-	return caps, nil
 }
 
 // attempt is one activity attempt at one connector.
@@ -95,15 +88,27 @@ func (a *Activities) begin(ctx context.Context, connector, event string) (at *at
 	if !ok {
 		return nil, nil, again(GivenBack, fmt.Sprintf("connector %q is not configured in this process", connector), time.Minute)
 	}
+	if stopping(ctx) {
+		return nil, nil, again(GivenBack, "the worker is stopping", time.Second)
+	}
 	done = beat(ctx)
-	caps, err := inst.Capabilities(ctx)
+	caps, err := inst.Lane().Capabilities(ctx)
 	log := a.Log.With("event", event, "connector", connector, "attempt", activity.GetInfo(ctx).Attempt)
 	at = &attempt{Activities: a, inst: inst, caps: caps, log: log}
 	if err != nil {
 		done()
-		return nil, nil, at.fail(connectors.AsError("check", err))
+		return nil, nil, at.failed("check", err)
 	}
 	return at, done, nil
+}
+
+func stopping(ctx context.Context) bool {
+	select {
+	case <-activity.GetWorkerStopChannel(ctx):
+		return true
+	default:
+		return false
+	}
 }
 
 // beat sends heartbeats until done is called.
@@ -131,20 +136,29 @@ func (at *attempt) fail(err *connectors.Error) error {
 	return failure(err)
 }
 
-// callContext bounds one call to the CRM. A call that could outlive the attempt
-// is not begun, so that no attempt writes after Temporal has given it up.
-func (at *attempt) callContext(ctx context.Context) (context.Context, context.CancelFunc, error) {
-	select {
-	case <-activity.GetWorkerStopChannel(ctx):
-		return nil, nil, again(GivenBack, "the worker is stopping", time.Second)
-	default:
+// failed is the error of a call that answered nothing. What the lane did not
+// send goes again.
+func (at *attempt) failed(op string, err error) error {
+	if e, sent := errors.AsType[*connectors.Error](err); sent {
+		return at.fail(e)
 	}
-	timeout := at.inst.Definition.CallTimeout
-	if deadline, ok := ctx.Deadline(); ctx.Err() != nil || ok && time.Until(deadline) < timeout {
-		return nil, nil, again(GivenBack, "too little time is left for a call", 0)
+	if errors.Is(err, lane.ErrGivenBack) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return again(GivenBack, op+": "+err.Error(), 0)
 	}
-	ctx, cancel := context.WithTimeout(ctx, timeout)
-	return ctx, cancel, nil
+	return at.fail(connectors.AsError(op, err))
+}
+
+// outcome is the error of an item that was not written.
+func (at *attempt) outcome(op string, out connectors.Outcome, err error) error {
+	switch {
+	case err != nil:
+		return at.failed(op, err)
+	case out.State == connectors.NotAttempted:
+		return again(GivenBack, op+": not attempted", 0)
+	case out.State == connectors.Failed:
+		return at.fail(out.Err)
+	}
+	return nil
 }
 
 // pause waits for d unless the worker stops or the attempt ends.

@@ -2,7 +2,6 @@ package activities
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"crmsync/connectors"
@@ -48,8 +47,7 @@ func (a *Activities) SetConsent(ctx context.Context, in ConsentInput) (ConsentRe
 	}
 	defer done()
 	result := ConsentResult{State: connectors.NotApplicable, Settle: at.inst.Definition.Settle + at.inst.Definition.CallTimeout}
-	setter, ok := at.inst.Connector.(connectors.ConsentSetter)
-	if !ok || !at.caps.Consent {
+	if !at.caps.Consent {
 		return result, nil
 	}
 	refs, err := at.carriers(ctx, in)
@@ -57,7 +55,7 @@ func (a *Activities) SetConsent(ctx context.Context, in ConsentInput) (ConsentRe
 		return ConsentResult{}, err
 	}
 	result.State = connectors.Written
-	result.Contacts, err = at.setConsent(ctx, setter, in.Consent, refs)
+	result.Contacts, err = at.setConsent(ctx, in.Consent, refs)
 	return result, err
 }
 
@@ -91,50 +89,27 @@ func (at *attempt) carriers(ctx context.Context, in ConsentInput) ([]connectors.
 	return order, err
 }
 
-// setConsent writes in batches. A contact that is gone meanwhile carries
+// setConsent writes to all contacts at once. One that is gone meanwhile carries
 // nothing; any other failure fails the attempt, and the whole is repeated.
-func (at *attempt) setConsent(ctx context.Context, setter connectors.ConsentSetter, consent sms.Consent, refs []connectors.Ref) (int, error) {
+func (at *attempt) setConsent(ctx context.Context, consent sms.Consent, refs []connectors.Ref) (int, error) {
 	changes := make([]connectors.ConsentChange, len(refs))
 	for i, ref := range refs {
 		changes[i] = connectors.ConsentChange{Contact: ref, Consent: consent}
 	}
 	written := 0
 	var failed error
-	for len(changes) > 0 {
-		n := min(at.inst.Definition.MaxBatch, len(changes))
-		done, err := at.setBatch(ctx, setter, changes[:n])
-		written, changes = written+done, changes[n:]
-		if err != nil {
-			failed = err
+	for _, done := range at.inst.Lane().SetConsent(ctx, changes) {
+		if done.Err != nil && done.Err.Kind == connectors.NotFound {
+			continue
 		}
+		if err := at.outcome("set consent", done.Outcome, done.Error); err != nil {
+			failed = err
+			continue
+		}
+		written++
 	}
 	if failed == nil {
 		at.log.Info("consent set", "opted_out", consent.OptedOut, "contacts", written)
 	}
 	return written, failed
-}
-
-func (at *attempt) setBatch(ctx context.Context, setter connectors.ConsentSetter, changes []connectors.ConsentChange) (int, error) {
-	ctx, cancel, err := at.callContext(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer cancel()
-	outcomes := setter.SetConsent(ctx, changes)
-	if len(outcomes) != len(changes) {
-		err := fmt.Errorf("the connector answered %d outcomes for %d items", len(outcomes), len(changes))
-		return 0, at.fail(&connectors.Error{Op: "set consent", Kind: connectors.Unknown, Ambiguous: true, Err: err})
-	}
-	written := 0
-	for _, out := range outcomes {
-		if out.Err != nil && out.Err.Kind == connectors.NotFound {
-			continue // a contact that is gone carries nothing
-		}
-		if _, itemErr := at.only("set consent", []connectors.Outcome{out}); itemErr != nil {
-			err = itemErr
-			continue
-		}
-		written++
-	}
-	return written, err
 }

@@ -189,7 +189,7 @@ func TestConsentOutcomesThatBreakTheContract(t *testing.T) {
 	retried(t, activities.GivenBack, err)
 
 	w.crm.caps.Find = false
-	w.inst.Definition.CallTimeout = time.Hour
+	w.inst.Lane().Stop()
 	_, err = w.setConsent("1")
 	retried(t, activities.GivenBack, err)
 }

@@ -2,8 +2,6 @@ package activities
 
 import (
 	"context"
-	"errors"
-	"fmt"
 
 	"go.temporal.io/sdk/activity"
 
@@ -89,13 +87,8 @@ func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (Deliv
 			return at.delivered(ctx, in, match, connectors.Outcome{Ref: ref, State: connectors.Existed}), nil
 		}
 	}
-	callCtx, cancel, err := at.callContext(ctx)
-	if err != nil {
-		return DeliverResult{}, err
-	}
-	defer cancel()
-	outcomes := at.inst.Connector.PutMessages(callCtx, []connectors.Record{record})
-	out, err := at.only("put messages", outcomes)
+	out, err := at.inst.Lane().PutMessage(ctx, record)
+	err = at.outcome("put messages", out, err)
 	if err == nil {
 		return at.delivered(ctx, in, match, out), nil
 	}
@@ -115,51 +108,22 @@ func (at *attempt) mayWriteBlindly(ctx context.Context, in DeliverInput) bool {
 // readBack looks for a record that an earlier attempt may have left, once a
 // write that is still on its way has landed and can be seen.
 func (at *attempt) readBack(ctx context.Context, record connectors.Record) (connectors.Ref, error) {
-	finder, ok := at.inst.Connector.(connectors.MessageFinder)
-	if !ok || !at.caps.ReadBack {
+	if !at.caps.ReadBack {
 		return connectors.Ref{}, park(string(connectors.Unsupported),
 			"the text may be in the CRM already and this CRM offers no way to look: look there, then skip or retry")
 	}
 	if err := at.pause(ctx, at.inst.Definition.Settle+at.inst.Definition.SearchLag); err != nil {
 		return connectors.Ref{}, err
 	}
-	return at.findRecord(ctx, finder, record)
+	return at.findRecord(ctx, record)
 }
 
-func (at *attempt) findRecord(ctx context.Context, finder connectors.MessageFinder, record connectors.Record) (connectors.Ref, error) {
-	ctx, cancel, err := at.callContext(ctx)
+func (at *attempt) findRecord(ctx context.Context, record connectors.Record) (connectors.Ref, error) {
+	ref, err := at.inst.Lane().FindMessage(ctx, record)
 	if err != nil {
-		return connectors.Ref{}, err
+		return connectors.Ref{}, at.failed("find messages", err)
 	}
-	defer cancel()
-	refs, err := finder.FindMessages(ctx, []connectors.Record{record})
-	if err == nil && len(refs) != 1 {
-		err = errors.New("the connector did not answer for each record")
-	}
-	if err != nil {
-		e := *connectors.AsError("find messages", err)
-		e.Ambiguous = false
-		return connectors.Ref{}, at.fail(&e)
-	}
-	return refs[0], nil
-}
-
-// only takes the single outcome of a batch of one.
-func (at *attempt) only(op string, outcomes []connectors.Outcome) (connectors.Outcome, error) {
-	if len(outcomes) != 1 {
-		err := fmt.Errorf("the connector answered %d outcomes for one item", len(outcomes))
-		return connectors.Outcome{}, at.fail(&connectors.Error{Op: op, Kind: connectors.Unknown, Ambiguous: true, Err: err})
-	}
-	out := outcomes[0]
-	switch {
-	case out.State == connectors.NotAttempted:
-		return out, again(GivenBack, op+": not attempted", 0)
-	case out.State == connectors.Failed && out.Err == nil:
-		return out, at.fail(&connectors.Error{Op: op, Kind: connectors.Unknown, Ambiguous: true, Err: errors.New("failed without an error")})
-	case out.State == connectors.Failed:
-		return out, at.fail(out.Err)
-	}
-	return out, nil
+	return ref, nil
 }
 
 func (at *attempt) delivered(ctx context.Context, in DeliverInput, match Match, out connectors.Outcome) DeliverResult {

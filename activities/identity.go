@@ -178,21 +178,11 @@ func (at *attempt) mayCreate(ctx context.Context, e sms.Event) bool {
 }
 
 func (at *attempt) find(ctx context.Context, phone sms.Phone) ([]connectors.Contact, error) {
-	ctx, cancel, err := at.callContext(ctx)
+	found, err := at.inst.Lane().FindContacts(ctx, phone)
 	if err != nil {
-		return nil, err
+		return nil, at.failed("find contacts", err)
 	}
-	defer cancel()
-	found, err := at.inst.Connector.(connectors.ContactFinder).FindContacts(ctx, []sms.Phone{phone})
-	if err != nil {
-		e := *connectors.AsError("find contacts", err)
-		e.Ambiguous = false
-		return nil, at.fail(&e)
-	}
-	if len(found) != 1 {
-		return nil, at.fail(&connectors.Error{Op: "find contacts", Kind: connectors.Unknown, Err: errors.New("the connector did not answer for each number")})
-	}
-	return found[0], nil
+	return found, nil
 }
 
 // decide applies the policy to what the search found.
@@ -350,20 +340,14 @@ func (a *Activities) CreateContact(ctx context.Context, ask Ask) (Created, error
 		return Created{}, err
 	}
 	defer done()
-	creator, ok := at.inst.Connector.(connectors.ContactCreator)
-	if !ok || !at.caps.Create {
+	if !at.caps.Create {
 		return Created{}, park(string(connectors.Unsupported), "this CRM offers no way to create a contact")
 	}
-	ctx, cancel, err := at.callContext(ctx)
-	if err != nil {
-		return Created{}, err
-	}
-	defer cancel()
-	contact, err := creator.CreateContact(ctx, connectors.NewContact{
+	contact, err := at.inst.Lane().CreateContact(ctx, connectors.NewContact{
 		Key: at.Hasher.Phone(ask.Phone), Phone: ask.Phone, Name: ask.Name, Email: ask.Email,
 	})
 	if err != nil {
-		return Created{}, at.fail(connectors.AsError("create contact", err))
+		return Created{}, at.failed("create contact", err)
 	}
 	match := matched(contact, MatchCreated, "created")
 	at.decided(match, nil)

@@ -426,12 +426,12 @@ func TestCapabilities(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		w.crm.check = func() error {
-			return &connectors.Error{Op: "check", Kind: connectors.Auth, RetryAfter: time.Minute, Ambiguous: true}
+			return &connectors.Error{Op: "check", Kind: connectors.Unavailable, RetryAfter: time.Second, Ambiguous: true}
 		}
 		err := find(w)
-		retried(t, "AUTH", err)
+		retried(t, "UNAVAILABLE", err)
 		app := failed(t, err)
-		require.Equal(t, time.Minute, app.NextRetryDelay())
+		require.Equal(t, time.Second, app.NextRetryDelay())
 		unambiguous(t, err)
 		w.crm.check = func() error { return errAway }
 		err = find(w)
@@ -446,12 +446,12 @@ func TestCapabilities(t *testing.T) {
 		t.Parallel()
 		w := newWorld(t)
 		w.crm.caps = connectors.Capabilities{Class: connectors.ClassD, Find: true, Status: true}
-		caps, err := w.inst.Capabilities(t.Context())
+		caps, err := w.inst.Lane().Capabilities(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, w.crm.caps, caps)
 		w = newWorld(t)
 		w.bare()
-		caps, err = w.inst.Capabilities(t.Context())
+		caps, err = w.inst.Lane().Capabilities(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, connectors.Capabilities{Class: connectors.ClassA}, caps)
 	})

@@ -63,8 +63,7 @@ func (a *Activities) UpdateStatus(ctx context.Context, in StatusInput) (DeliverR
 		return DeliverResult{}, err
 	}
 	defer done()
-	updater, ok := at.inst.Connector.(connectors.StatusUpdater)
-	if !ok || !at.caps.Status {
+	if !at.caps.Status {
 		return DeliverResult{State: connectors.NotApplicable}, nil
 	}
 	if superseded, err := at.exclude(ctx, in); err != nil || superseded {
@@ -74,7 +73,7 @@ func (a *Activities) UpdateStatus(ctx context.Context, in StatusInput) (DeliverR
 	if err != nil || found.State != "" {
 		return found, err
 	}
-	return at.update(ctx, updater, in, found)
+	return at.update(ctx, in, found)
 }
 
 // exclude keeps the two statuses of one text apart. Whichever order they come
@@ -154,8 +153,7 @@ func (at *attempt) recordIn(ctx context.Context, workflow, connector string) (De
 // search finds the record by its key where the CRM can do that by itself
 // (classes A to C, in UpdateStatus), or by its marker (class D).
 func (at *attempt) search(ctx context.Context, in StatusInput) (DeliverResult, error) {
-	finder, ok := at.inst.Connector.(connectors.MessageFinder)
-	if at.caps.Class != connectors.ClassD || !ok || !at.caps.ReadBack {
+	if at.caps.Class != connectors.ClassD || !at.caps.ReadBack {
 		return DeliverResult{}, nil
 	}
 	match, _, err := at.resolve(ctx, in.Event)
@@ -165,7 +163,7 @@ func (at *attempt) search(ctx context.Context, in StatusInput) (DeliverResult, e
 	if err != nil {
 		return DeliverResult{}, err
 	}
-	ref, err := at.findRecord(ctx, finder, render(in.Event, match))
+	ref, err := at.findRecord(ctx, render(in.Event, match))
 	if err == nil && ref.Zero() {
 		err = at.textMissing(ctx, in, park(string(connectors.NotFound), "the text is not on the timeline, and no longer on its way there"))
 	}
@@ -181,17 +179,13 @@ func undecided(err error) bool {
 
 func waitsForText() error { return again(Waiting, "waits for the text to be on the timeline", 0) }
 
-func (at *attempt) update(ctx context.Context, updater connectors.StatusUpdater, in StatusInput, found DeliverResult) (DeliverResult, error) {
-	callCtx, cancel, err := at.callContext(ctx)
-	if err != nil {
-		return DeliverResult{}, err
-	}
-	defer cancel()
+func (at *attempt) update(ctx context.Context, in StatusInput, found DeliverResult) (DeliverResult, error) {
 	e := in.Event
-	out, err := at.only("update status", updater.UpdateStatus(callCtx, []connectors.StatusChange{{
+	out, err := at.inst.Lane().UpdateStatus(ctx, connectors.StatusChange{
 		Key: e.MessageKey(), Record: found.Record, Contact: found.Match.Contact, Message: e.Message,
 		Status: e.Status(), Reason: e.Reason, At: e.At,
-	}}))
+	})
+	err = at.outcome("update status", out, err)
 	if err == nil {
 		at.log.Info("status set", "state", out.State, "record", out.Ref.ID)
 		return DeliverResult{State: out.State, Record: out.Ref, Match: found.Match}, nil

@@ -371,7 +371,7 @@ func TestStatusThatFailsForAnotherReason(t *testing.T) {
 	retried(t, activities.GivenBack, err)
 	require.Equal(t, "the text", w.record(), "nothing was said of the record")
 
-	w.inst.Definition.CallTimeout = time.Hour
+	w.inst.Lane().Stop()
 	_, err = w.update(sms.Delivered)
 	retried(t, activities.GivenBack, err)
 	require.Len(t, w.crm.calls, 2)

@@ -114,7 +114,7 @@ func (f *findings) settings(c *config.Config) {
 
 func (f *findings) connector(ctx context.Context, instance *activities.Instance) {
 	about := "connectors." + instance.Name
-	caps, err := instance.Capabilities(ctx)
+	caps, err := instance.Lane().Capabilities(ctx)
 	if err != nil {
 		f.fail(about, "%v", err)
 		return

@@ -94,7 +94,7 @@ func (t *rehearsal) call(ctx context.Context) (context.Context, context.CancelFu
 }
 
 func (t *rehearsal) check(ctx context.Context) bool {
-	caps, err := t.inst.Capabilities(ctx)
+	caps, err := t.inst.Lane().Capabilities(ctx)
 	if err != nil {
 		t.fail("check", "%v", err)
 		return false

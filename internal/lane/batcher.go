@@ -58,8 +58,12 @@ type item[In, Out any] struct {
 // waits for the end of the call whatever the context says: what has ended must
 // not write any more.
 func (b *batcher[In, Out]) do(ctx context.Context, in In) (Out, error) {
-	it := &item[In, Out]{ctx: ctx, in: in, done: make(chan struct{})}
-	b.add(it)
+	items := b.add(ctx, in)
+	return b.wait(ctx, items[0])
+}
+
+// wait waits for one item that was added.
+func (b *batcher[In, Out]) wait(ctx context.Context, it *item[In, Out]) (Out, error) {
 	select {
 	case <-it.done:
 	case <-ctx.Done():
@@ -71,18 +75,24 @@ func (b *batcher[In, Out]) do(ctx context.Context, in In) (Out, error) {
 	return it.out, it.err
 }
 
-func (b *batcher[In, Out]) add(it *item[In, Out]) {
+// add adds items together.
+func (b *batcher[In, Out]) add(ctx context.Context, in ...In) []*item[In, Out] {
+	items := make([]*item[In, Out], len(in))
+	for i := range in {
+		items[i] = &item[In, Out]{ctx: ctx, in: in[i], done: make(chan struct{})}
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.stopped {
-		finish([]*item[In, Out]{it}, ErrGivenBack)
-		return
+		finish(items, ErrGivenBack)
+		return items
 	}
-	b.waiting = append(b.waiting, it)
-	if b.running < b.parallel {
+	b.waiting = append(b.waiting, items...)
+	if b.running < b.parallel && len(items) > 0 {
 		b.running++
 		go b.run()
 	}
+	return items
 }
 
 // withdraw reports whether the item had not been taken yet.
@@ -193,7 +203,7 @@ func (b *batcher[In, Out]) callFor(batch []*item[In, Out]) (out []Out) {
 // that the call was not about go again. Either goes before what has come since.
 func (b *batcher[In, Out]) settle(batch []*item[In, Out], results []Out) {
 	if len(results) != len(batch) {
-		finish(batch, errWrongLength)
+		finish(batch, wrongLength{len(results), len(batch)})
 		return
 	}
 	if len(batch) > 1 && all(results, b.verdict, refusedWhole) {

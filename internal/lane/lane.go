@@ -10,6 +10,7 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -30,7 +31,13 @@ const singles = 16
 // little time was left for a call.
 var ErrGivenBack = errors.New("not sent: the lane stops, or too little time is left for a call")
 
-var errWrongLength = errors.New("the connector did not answer for each item")
+// wrongLength is a connector's breach of the contract. What became of the items
+// nobody knows.
+type wrongLength struct{ got, want int }
+
+func (e wrongLength) Error() string {
+	return fmt.Sprintf("the connector answered %d outcomes for %d items", e.got, e.want)
+}
 
 // Options describe a lane.
 type Options struct {

@@ -14,17 +14,20 @@ func (l *Lane) Capabilities(ctx context.Context) (connectors.Capabilities, error
 	if caps := l.caps.Load(); caps != nil {
 		return *caps, nil
 	}
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	defer context.AfterFunc(l.ends, func() { cancel(ErrGivenBack) })()
 	select {
 	case l.asking <- struct{}{}:
 		defer func() { <-l.asking }()
 	case <-ctx.Done():
-		return connectors.Capabilities{}, ctx.Err()
+		return connectors.Capabilities{}, context.Cause(ctx)
 	}
 	if caps := l.caps.Load(); caps != nil {
 		return *caps, nil
 	}
 	if _, err := l.gate.enter(ctx); err != nil {
-		return connectors.Capabilities{}, err
+		return connectors.Capabilities{}, context.Cause(ctx)
 	}
 	err := l.check(ctx)
 	l.gate.report(err)
@@ -68,24 +71,39 @@ func (l *Lane) CreateContact(ctx context.Context, n connectors.NewContact) (conn
 // PutMessage puts a text on the timeline. An outcome that failed comes without
 // an error, which means that nothing was sent, or that nobody knows.
 func (l *Lane) PutMessage(ctx context.Context, record connectors.Record) (connectors.Outcome, error) {
-	return outcome("put messages", l.put, ctx, record)
+	return outcome(ctx, "put messages", l.put, record)
 }
 
 // UpdateStatus moves the status of a text, as PutMessage.
 func (l *Lane) UpdateStatus(ctx context.Context, change connectors.StatusChange) (connectors.Outcome, error) {
-	return outcome("update status", l.status, ctx, change)
+	return outcome(ctx, "update status", l.status, change)
 }
 
-// SetConsent sets the consent of a contact, as PutMessage.
-func (l *Lane) SetConsent(ctx context.Context, change connectors.ConsentChange) (connectors.Outcome, error) {
-	return outcome("set consent", l.consent, ctx, change)
+// Consented is what became of one change of consent, as PutMessage.
+type Consented struct {
+	connectors.Outcome
+	Error error
 }
 
-// outcome turns an item that was sent, and of which nothing is known, into a
-// failed one.
-func outcome[In any](op string, b *batcher[In, connectors.Outcome], ctx context.Context, in In) (connectors.Outcome, error) { //nolint:revive // b stands for a receiver
+// SetConsent sets the consent of each contact, and answers for each in order.
+func (l *Lane) SetConsent(ctx context.Context, changes []connectors.ConsentChange) []Consented {
+	answers := make([]Consented, len(changes))
+	for i, it := range l.consent.add(ctx, changes...) {
+		out, err := l.consent.wait(ctx, it)
+		answers[i].Outcome, answers[i].Error = known("set consent", out, err)
+	}
+	return answers
+}
+
+func outcome[In any](ctx context.Context, op string, b *batcher[In, connectors.Outcome], in In) (connectors.Outcome, error) {
 	out, err := b.do(ctx, in)
-	if errors.Is(err, errWrongLength) {
+	return known(op, out, err)
+}
+
+// known turns an item that was sent, and of which nothing is known, into a
+// failed one.
+func known(op string, out connectors.Outcome, err error) (connectors.Outcome, error) {
+	if _, breach := errors.AsType[wrongLength](err); breach {
 		e := &connectors.Error{Op: op, Kind: connectors.Unknown, Ambiguous: true, Err: err}
 		return connectors.Outcome{State: connectors.Failed, Err: e}, nil
 	}
@@ -111,7 +129,7 @@ func (l *Lane) findContacts(ctx context.Context, phones []sms.Phone) []found {
 	}
 	contacts, err := finder.FindContacts(ctx, phones)
 	if err == nil && len(contacts) != len(phones) {
-		err = errWrongLength
+		err = wrongLength{len(contacts), len(phones)}
 	}
 	if err != nil {
 		return fill(out, found{err: readError("find contacts", err)})
@@ -130,7 +148,7 @@ func (l *Lane) findMessages(ctx context.Context, records []connectors.Record) []
 	}
 	refs, err := finder.FindMessages(ctx, records)
 	if err == nil && len(refs) != len(records) {
-		err = errWrongLength
+		err = wrongLength{len(refs), len(records)}
 	}
 	if err != nil {
 		return fill(out, read{err: readError("find messages", err)})
