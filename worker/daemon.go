@@ -81,6 +81,9 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
+	for _, instance := range instances {
+		instance.Board, instance.Log = d.ledger, log.Named("lane")
+	}
 	hasher := sms.NewHasher(c.Privacy.HashKey())
 	d.door = ingress.NewDoor(ingress.Door{
 		Config: c, Temporal: temporal, Ledger: d.ledger, Hasher: hasher,
@@ -140,16 +143,17 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 	if err := registerAttributes(ctx, d.temporal, d.config); err != nil {
 		d.log.Warn("search attributes could not be registered: workflows go on without, and cannot be listed by state", "error", err)
 	}
+	stopLanes := d.runLanes()
 	workers := d.workers()
 	for i, w := range workers {
 		if err := w.Start(); err != nil {
-			return func() { stopAll(workers[:i]) }, fmt.Errorf("start worker: %w", err)
+			return func() { stopLanes(); stopAll(workers[:i]) }, fmt.Errorf("start worker: %w", err)
 		}
 	}
 	d.started.Store(true)
 	close(d.up)
 	d.log.Info("ready", "connectors", len(d.acts.Instances), "accounts", len(d.config.JustCall))
-	return func() { stopAll(workers) }, nil
+	return func() { stopLanes(); stopAll(workers) }, nil
 }
 
 // awaitTemporal answers the identity of the namespace, as soon as there is one.

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -98,8 +99,8 @@ func (d *daemon) workers() []worker.Worker {
 	for _, instance := range slices.Sorted(maps.Keys(d.acts.Instances)) {
 		slots := min(max(2*d.acts.Instances[instance].Definition.MaxBatch, minSlots), maxSlots)
 		all = append(all,
-			d.lane(instance, activities.ConnectorQueue(name, instance), slots),
-			d.lane(instance, activities.ConsentQueue(name, instance), consentSlots))
+			d.laneWorker(instance, activities.ConnectorQueue(name, instance), slots),
+			d.laneWorker(instance, activities.ConsentQueue(name, instance), consentSlots))
 	}
 	return all
 }
@@ -111,17 +112,34 @@ func register(w worker.WorkflowRegistry) {
 	w.RegisterWorkflow(workflows.Quarantine)
 }
 
-func (d *daemon) lane(connector, queue string, slots int) worker.Worker {
+// laneWorker takes a connector's tasks from a queue, and none while its lane is
+// paused.
+func (d *daemon) laneWorker(connector, queue string, slots int) worker.Worker {
 	w := worker.New(d.temporal, queue, worker.Options{
-		DisableWorkflowWorker:              true,
-		MaxConcurrentActivityExecutionSize: slots,
-		MaxConcurrentActivityTaskPollers:   pollers,
-		WorkerStopTimeout:                  stopTimeout,
-		OnFatalError:                       d.giveUp,
-		Interceptors:                       []interceptor.WorkerInterceptor{&counting{connector: connector, metrics: d.metrics}},
+		DisableWorkflowWorker:            true,
+		Tuner:                            d.acts.Instances[connector].Lane().Tuner(slots),
+		MaxConcurrentActivityTaskPollers: pollers,
+		WorkerStopTimeout:                stopTimeout,
+		OnFatalError:                     d.giveUp,
+		Interceptors:                     []interceptor.WorkerInterceptor{&counting{connector: connector, metrics: d.metrics}},
 	})
 	w.RegisterActivity(d.acts)
 	return w
+}
+
+// runLanes keeps the lanes' gates in step with the fleet's. What stop finds
+// unsent goes back to Temporal at once.
+func (d *daemon) runLanes() (stop func()) {
+	var wg sync.WaitGroup
+	for _, instance := range d.acts.Instances {
+		wg.Go(func() { instance.Lane().Run(context.Background()) })
+	}
+	return func() {
+		for _, instance := range d.acts.Instances {
+			instance.Lane().Stop()
+		}
+		wg.Wait()
+	}
 }
 
 // giveUp ends the process, so that its supervisor starts it anew: a worker that

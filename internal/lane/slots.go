@@ -17,9 +17,14 @@ type slots struct {
 
 var _ worker.SlotSupplier = (*slots)(nil)
 
-// Slots makes the supplier of slots for a worker of this lane.
-func (l *Lane) Slots(n int) worker.SlotSupplier {
-	return &slots{gate: l.gate, free: make(chan struct{}, n)}
+// Tuner gives a worker of this lane n slots for activities.
+func (l *Lane) Tuner(n int) worker.WorkerTuner {
+	few, _ := worker.NewFixedSizeSlotSupplier(1) // of what this worker never does
+	tuner, _ := worker.NewCompositeTuner(worker.CompositeTunerOptions{
+		ActivitySlotSupplier: &slots{gate: l.gate, free: make(chan struct{}, n)},
+		WorkflowSlotSupplier: few, LocalActivitySlotSupplier: few, NexusSlotSupplier: few, SessionActivitySlotSupplier: few,
+	})
+	return tuner
 }
 
 // ReserveSlot implements worker.SlotSupplier. It is called before each poll.
