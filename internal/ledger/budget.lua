@@ -34,6 +34,7 @@ end
 -- ends answers when a slice stops counting.
 local function ends(b, slice) return b.ends or (slice + b.span) * b.width end
 
+-- read fills b.o and b.f, whose first entry is the oldest slice.
 local function read(b)
   b.o, b.f, b.own, b.others, b.held = {}, {}, 0, 0, 0
   local stored, old = redis.call('HGETALL', b.key), {}
@@ -44,9 +45,9 @@ local function read(b)
     elseif slice < b.oldest then
       old[#old + 1] = stored[i]
     elseif kind == 'o' then
-      b.o[slice], b.own = n, b.own + n
+      b.o[slice - b.oldest + 1], b.own = n, b.own + n
     else
-      b.f[slice], b.others = n, b.others + n
+      b.f[slice - b.oldest + 1], b.others = n, b.others + n
     end
   end
   if #old > 0 then redis.call('HDEL', b.key, unpack(old)) end
@@ -59,7 +60,8 @@ end
 
 local function spend(b, n)
   if n <= 0 then return end
-  b.o[b.current], b.own = (b.o[b.current] or 0) + n, b.own + n
+  local i = b.current - b.oldest + 1
+  b.o[i], b.own = (b.o[i] or 0) + n, b.own + n
   redis.call('HINCRBY', b.key, name('o', b.current), n)
   touch(b)
 end
@@ -73,7 +75,8 @@ local function correct(b)
     if b.width > 0 and b.reset > 0 then
       slice = math.min(slice, math.max(b.oldest, math.ceil((now + b.reset) / b.width) - b.span))
     end
-    b.f[slice], b.others = (b.f[slice] or 0) + more, b.others + more
+    local i = slice - b.oldest + 1
+    b.f[i], b.others = (b.f[i] or 0) + more, b.others + more
     redis.call('HINCRBY', b.key, name('f', slice), more)
     touch(b)
   end
@@ -91,7 +94,8 @@ local function wait(b)
   local own, all, free = b.own + b.cost, b.own + b.others + b.cost, 0
   for slice = b.oldest, b.current do
     if own <= b.cap and all <= b.amount then break end
-    local o, f = b.o[slice] or 0, b.f[slice] or 0
+    local i = slice - b.oldest + 1
+    local o, f = b.o[i] or 0, b.f[i] or 0
     if o + f > 0 then free = ends(b, slice) - now end
     own, all = own - o, all - o - f
   end
