@@ -107,6 +107,12 @@ func (b *batcher[In, Out]) withdraw(it *item[In, Out]) bool {
 	return true
 }
 
+func (b *batcher[In, Out]) backlog() int {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return len(b.waiting)
+}
+
 // stop gives back what was not sent, now and from now on. Calls under way end.
 func (b *batcher[In, Out]) stop() {
 	b.mu.Lock()

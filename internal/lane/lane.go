@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	"golang.org/x/sync/singleflight"
 
 	"crmsync/connectors"
 	"crmsync/sms"
@@ -66,6 +67,10 @@ type Lane struct {
 
 	caps   atomic.Pointer[connectors.Capabilities]
 	asking chan struct{}
+
+	puts, statuses singleflight.Group // by key: nothing is written twice at a time
+	running        atomic.Bool
+	took           atomic.Int64 // nanoseconds of the last call
 }
 
 type found struct {
@@ -120,7 +125,9 @@ func newBatcher[In, Out any](l *Lane, n int, call func(context.Context, []In) []
 		return most, nil
 	}
 	b.call = func(ctx context.Context, in []In) []Out {
+		begun := time.Now()
 		out := call(ctx, in)
+		l.took.Store(int64(time.Since(begun)))
 		l.gate.report(trouble(out, errOf))
 		return out
 	}
@@ -158,6 +165,8 @@ func (l *Lane) Run(ctx context.Context) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(l.ends, cancel)()
+	l.running.Store(true)
+	defer l.running.Store(false)
 	l.gate.watch(ctx, l.Board, l.check)
 }
 
@@ -178,3 +187,20 @@ func (l *Lane) Stop() {
 
 // State answers the gate's state.
 func (l *Lane) State() State { return l.gate.State() }
+
+// quick is the longest call of a lane that is worth waiting for.
+const quick = time.Second
+
+// Quick answers what the connector can do if a call is likely to end within a
+// second or so: the lane runs in this process and flows, the last call was fast,
+// and no more than a batch waits.
+func (l *Lane) Quick() (connectors.Capabilities, bool) {
+	caps := l.caps.Load()
+	if caps == nil || !l.running.Load() || l.gate.State().Phase != Flowing || time.Duration(l.took.Load()) > quick {
+		return connectors.Capabilities{}, false
+	}
+	return *caps, max(l.find.backlog(), l.put.backlog()) <= max(l.Definition.MaxBatch, singles)
+}
+
+// Running reports whether Run is under way.
+func (l *Lane) Running() bool { return l.running.Load() }

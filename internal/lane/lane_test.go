@@ -465,3 +465,73 @@ func TestNothingStaysPaused(t *testing.T) {
 		require.Less(t, time.Since(begun), 20*time.Second)
 	})
 }
+
+// Two attempts at the same text at a time make one write; what the first one did
+// not send, the second one does.
+func TestOneWriteForAKeyAtATime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCRM()
+		l := newLane(c, nil)
+		var wg sync.WaitGroup
+		for range 3 {
+			wg.Go(func() {
+				o, err := l.PutMessage(t.Context(), record("same"))
+				require.NoError(t, err)
+				require.Equal(t, "of same", o.Ref.ID)
+			})
+		}
+		wg.Wait()
+		require.Equal(t, map[string]int{"same": 1}, c.written)
+
+		wg.Go(func() { _, _ = l.PutMessage(t.Context(), record("under way")) })
+		synctest.Wait()
+		gone, cancel := context.WithCancel(t.Context())
+		wg.Go(func() {
+			_, err := l.PutMessage(gone, record("k"))
+			require.ErrorIs(t, err, context.Canceled)
+		})
+		synctest.Wait()
+		wg.Go(func() {
+			o, err := l.PutMessage(t.Context(), record("k"))
+			require.NoError(t, err)
+			require.Equal(t, connectors.Written, o.State)
+		})
+		synctest.Wait()
+		cancel()
+		wg.Wait()
+		require.Equal(t, 1, c.written["k"])
+	})
+}
+
+// Only a lane that flows in this process, was fast and has no backlog is quick.
+func TestQuick(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCRM()
+		l := newLane(c, nil)
+		quick := func() bool {
+			_, ok := l.Quick()
+			return ok
+		}
+		require.False(t, quick(), "nothing is known yet")
+		_, err := l.Capabilities(t.Context())
+		require.NoError(t, err)
+		require.False(t, quick(), "it does not run")
+		go l.Run(t.Context())
+		defer l.Stop()
+		synctest.Wait()
+		require.True(t, quick())
+		go putAll(t.Context(), l, 3*batch)
+		synctest.Wait()
+		require.False(t, quick(), "a backlog")
+		time.Sleep(time.Second) //nolint:forbidigo // in the bubble's own time
+		require.True(t, quick())
+		c.set(func(c *crm) { c.latency = 2 * time.Second })
+		putAll(t.Context(), l, 1)
+		require.False(t, quick(), "slow")
+		c.set(func(c *crm) { c.latency, c.down = 0, &connectors.Error{Kind: connectors.Auth} })
+		putAll(t.Context(), l, 1)
+		require.False(t, quick(), "paused")
+	})
+}

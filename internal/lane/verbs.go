@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"golang.org/x/sync/singleflight"
+
 	"crmsync/connectors"
 	"crmsync/sms"
 )
@@ -71,12 +73,13 @@ func (l *Lane) CreateContact(ctx context.Context, n connectors.NewContact) (conn
 // PutMessage puts a text on the timeline. An outcome that failed comes without
 // an error, which means that nothing was sent, or that nobody knows.
 func (l *Lane) PutMessage(ctx context.Context, record connectors.Record) (connectors.Outcome, error) {
-	return outcome(ctx, "put messages", l.put, record)
+	return once(&l.puts, record.Key, func() (connectors.Outcome, error) { return outcome(ctx, "put messages", l.put, record) })
 }
 
 // UpdateStatus moves the status of a text, as PutMessage.
 func (l *Lane) UpdateStatus(ctx context.Context, change connectors.StatusChange) (connectors.Outcome, error) {
-	return outcome(ctx, "update status", l.status, change)
+	key := change.Key + "/" + string(change.Status)
+	return once(&l.statuses, key, func() (connectors.Outcome, error) { return outcome(ctx, "update status", l.status, change) })
 }
 
 // Consented is what became of one change of consent, as PutMessage.
@@ -93,6 +96,22 @@ func (l *Lane) SetConsent(ctx context.Context, changes []connectors.ConsentChang
 		answers[i].Outcome, answers[i].Error = known("set consent", out, err)
 	}
 	return answers
+}
+
+// once joins a write that is under way for the same key: an attempt may begin
+// while the one before it still waits for its answer. What that did not send,
+// this one sends.
+func once(writes *singleflight.Group, key string, write func() (connectors.Outcome, error)) (connectors.Outcome, error) {
+	for {
+		first := false
+		out, err, _ := writes.Do(key, func() (any, error) {
+			first = true
+			return write()
+		})
+		if err == nil || first {
+			return out.(connectors.Outcome), err
+		}
+	}
 }
 
 func outcome[In any](ctx context.Context, op string, b *batcher[In, connectors.Outcome], in In) (connectors.Outcome, error) {

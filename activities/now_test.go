@@ -1,0 +1,118 @@
+package activities_test
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"crmsync/activities"
+	"crmsync/connectors"
+)
+
+// flowing is a world whose lane runs and has worked.
+func flowing(t *testing.T) *world {
+	t.Helper()
+	w := newWorld(t)
+	_, err := w.inst.Lane().Capabilities(t.Context())
+	require.NoError(t, err)
+	w.runs()
+	return w
+}
+
+// runs drives the lane until the end of the test.
+func (w *world) runs() {
+	go w.inst.Lane().Run(w.t.Context())
+	require.Eventually(w.t, w.inst.Lane().Running, 5*time.Second, time.Millisecond)
+}
+
+func (w *world) now(in activities.DeliverInput) activities.DeliverResult {
+	w.t.Helper()
+	out, err := run[activities.DeliverResult](w, w.acts.DeliverNow, in)
+	require.NoError(w.t, err)
+	return out
+}
+
+// Where the lane flows a workflow's own try delivers, and asks for a contact.
+func TestDeliverNow(t *testing.T) {
+	t.Parallel()
+	w := flowing(t)
+	out := w.now(to("1"))
+	require.Equal(t, connectors.Written, out.State)
+	require.Equal(t, "record", out.Record.ID)
+	require.Equal(t, connectors.Existed, w.now(to("1")).State, "known by then")
+
+	w = flowing(t)
+	require.True(t, w.now(live()).Asked)
+	require.Equal(t, activities.SignalAsk, w.temporal.signals[0].name)
+}
+
+// Where it is not worth a try, or fails, the result is zero and the durable
+// attempt follows.
+func TestDeliverNowLeavesItToTheQueue(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		arrange func(*world)
+		calls   []string
+	}{
+		"class D":             {func(w *world) { w.crm.caps.Class = connectors.ClassD; w.capable(); w.runs() }, nil},
+		"not in this process": {func(w *world) { w.capable() }, nil},
+		"nothing known yet":   {func(w *world) { w.runs() }, nil},
+		"stopping":            {func(w *world) { w.capable(); w.runs(); close(w.stop) }, nil},
+		"refused": {func(w *world) {
+			w.capable()
+			w.runs()
+			w.crm.put = fails[connectors.Record](connectors.Invalid)
+		}, []string{"put"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			c.arrange(w)
+			require.Equal(t, activities.DeliverResult{}, w.now(to("1")))
+			require.Equal(t, c.calls, w.crm.calls)
+		})
+	}
+	t.Run("unknown connector", func(t *testing.T) {
+		t.Parallel()
+		in := to("1")
+		in.Connector = "other"
+		require.Equal(t, activities.DeliverResult{}, newWorld(t).now(in))
+	})
+}
+
+func (w *world) capable() {
+	_, err := w.inst.Lane().Capabilities(w.t.Context())
+	require.NoError(w.t, err)
+}
+
+// A write that takes longer than a workflow waits is not made twice: the durable
+// attempt joins it.
+func TestDeliverNowIsJoined(t *testing.T) {
+	t.Parallel()
+	w := flowing(t)
+	answer := make(chan struct{})
+	w.crm.put = func(connectors.Record) []connectors.Outcome {
+		<-answer
+		return []connectors.Outcome{{Ref: ref("record"), State: connectors.Written}}
+	}
+	begun := time.Now()
+	require.Equal(t, activities.DeliverResult{}, w.now(to("1")))
+	require.Less(t, time.Since(begun), 4*time.Second)
+	time.AfterFunc(50*time.Millisecond, func() { close(answer) })
+	out, err := w.deliver(to("1"))
+	require.NoError(t, err)
+	require.Equal(t, "record", out.Record.ID)
+	require.Equal(t, []string{"put"}, w.crm.calls)
+}
+
+func TestUpdateStatusNow(t *testing.T) {
+	t.Parallel()
+	w := flowing(t)
+	w.ledger.RememberRecord(t.Context(), "crm", "main/msg_1", ref("record"))
+	in := activities.StatusInput{Connector: "crm", Event: received(), Text: "main/msg_1/sms.sent"}
+	in.Event.Kind = "sms.failed"
+	out, err := run[activities.DeliverResult](w, w.acts.UpdateStatusNow, in)
+	require.NoError(t, err)
+	require.Equal(t, connectors.Written, out.State)
+}
