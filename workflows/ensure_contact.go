@@ -140,7 +140,7 @@ func (c *contact) find(ctx workflow.Context, ask activities.Ask) (activities.Mat
 	var a *activities.Activities
 	var found activities.Found
 	in := activities.FindInput{Connector: ask.Connector, Phone: ask.Phone, Gone: ask.Gone, Create: ask.Create}
-	err := workflow.ExecuteActivity(atConnector(ctx, c.queue(ctx), "find the contact"), a.FindContact, in).Get(ctx, &found)
+	err := workflow.ExecuteActivity(forText(atConnector(ctx, c.queue(ctx), "find the contact")), a.FindContact, in).Get(ctx, &found)
 	c.settled = found.Settle + found.SearchLag
 	return found.Match, err
 }
@@ -151,7 +151,7 @@ func (c *contact) create(ctx workflow.Context, ask activities.Ask) (activities.M
 	var a *activities.Activities
 	for pause := retries.InitialInterval; ; pause = min(2*pause, retries.MaximumInterval) {
 		var created activities.Created
-		err := workflow.ExecuteActivity(once(ctx, c.queue(ctx), "create the contact"), a.CreateContact, ask).Get(ctx, &created)
+		err := workflow.ExecuteActivity(forText(once(ctx, c.queue(ctx), "create the contact")), a.CreateContact, ask).Get(ctx, &created)
 		if err == nil {
 			return created.Match, nil
 		}

@@ -7,7 +7,33 @@ import (
 	"go.temporal.io/sdk/workflow"
 
 	"crmsync/activities"
+	"crmsync/sms"
 )
+
+// The priorities of Temporal's tasks. Activities have their workflow's, so that
+// they hold on every queue, wherever a backlog is.
+const (
+	priorityConsent  = 1 // somebody said STOP
+	priorityText     = 2 // somebody may look at the timeline for it
+	priorityStatus   = 3 // as many as texts, and of less use; also Temporal's default
+	priorityBackfill = 5 // may be many thousands at once
+)
+
+// PriorityOf answers the priority of an event's workflow. Live: it came from a
+// webhook just now. Within a priority the accounts take turns, where the server
+// has matching.enableFairness set; elsewhere the key does nothing.
+func PriorityOf(account string, kind sms.Kind, live bool) temporal.Priority {
+	p := temporal.Priority{PriorityKey: priorityText, FairnessKey: account}
+	switch {
+	case kind.Consent():
+		p.PriorityKey = priorityConsent
+	case !live:
+		p.PriorityKey = priorityBackfill
+	case kind.Status():
+		p.PriorityKey = priorityStatus
+	}
+	return p
+}
 
 // retries never end: waiting is not failing. Five minutes is how late a text
 // may be once a CRM is back, whatever the backlog was.
@@ -37,6 +63,12 @@ func once(ctx workflow.Context, queue, summary string) workflow.Context {
 	options := workflow.GetActivityOptions(atConnector(ctx, queue, summary))
 	options.RetryPolicy = &temporal.RetryPolicy{MaximumAttempts: 1}
 	return workflow.WithActivityOptions(ctx, options)
+}
+
+// forText gives an activity a text's priority, where a text waits for it and the
+// workflow has none of its own.
+func forText(ctx workflow.Context) workflow.Context {
+	return workflow.WithPriority(ctx, temporal.Priority{PriorityKey: priorityText})
 }
 
 // atHome is for activities that only talk to Temporal and Redis.

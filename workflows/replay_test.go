@@ -77,7 +77,9 @@ func record(t *testing.T) {
 	s.worker = worker.New(s.client, deployment, worker.Options{})
 	register(s.worker)
 	lanes := []worker.Worker{s.worker}
-	for _, queue := range []string{activities.ConnectorQueue(deployment, "crm"), activities.ConsentQueue(deployment, "crm")} {
+	for _, queue := range []string{
+		activities.ConnectorQueue(deployment, "crm"), activities.ConsentQueue(deployment, "crm"), activities.ConnectorQueue(deployment, "late"),
+	} {
 		lanes = append(lanes, worker.New(s.client, queue, worker.Options{DisableWorkflowWorker: true}))
 	}
 	for _, w := range lanes {
@@ -131,8 +133,10 @@ func (s *stage) act(w worker.ActivityRegistry) {
 	})
 }
 
-func (s *stage) deliver(_ context.Context, in activities.DeliverInput) (activities.DeliverResult, error) {
+func (s *stage) deliver(ctx context.Context, in activities.DeliverInput) (activities.DeliverResult, error) {
 	switch id := in.Event.Message.ID; {
+	case in.Connector == "late" && activity.GetInfo(ctx).Attempt < 3:
+		return activities.DeliverResult{}, errors.New("the CRM is away")
 	case in.Match == nil && strings.Contains(id, "asks"):
 		return activities.DeliverResult{Asked: true}, nil
 	case strings.Contains(id, "gone") && (in.Match == nil || in.Match.Contact.ID == "c1"):
@@ -209,6 +213,9 @@ func (s *stage) recordListed() {
 	s.run("SyncEvent-listed-parks-retry", activities.SyncEvent, in, func(id string) {
 		s.repair(id, workflows.UpdateRetry, workflows.Repair{Reason: "the field is optional now"})
 	})
+	two := s.event(sms.Received, "two")
+	two.Plain, two.Targets, two.Revision = false, []string{"late", "crm"}, workflows.Revision
+	s.run("SyncEvent-revision-1-shows-each", activities.SyncEvent, two, nil)
 	again := s.event(sms.Delivered, "again")
 	again.Plain, again.Live, again.Resync = false, false, &workflows.Repair{Connector: "crm", Reason: "deleted by mistake", By: "ada"}
 	s.calls.Store(0)

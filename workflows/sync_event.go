@@ -35,7 +35,19 @@ type SyncInput struct {
 	// Resync: a person has an event that was finished delivered once more. What
 	// is remembered of its record does not hold.
 	Resync *Repair `json:"resync,omitempty"`
+	// Revision is what this run may do that older ones did not: a run keeps the
+	// one that it was started with, so that it can be replayed. Whoever starts one
+	// gives [Revision].
+	Revision int `json:"revision,omitempty"`
 }
+
+// The revisions of SyncEvent. They are recorded in histories: append-only.
+const (
+	// revisionEach shows each delivery that has ended while others still wait.
+	revisionEach = 1
+	// Revision is the present one.
+	Revision = revisionEach
+)
 
 const (
 	// textPatience is how long a status waits for a text that nobody has seen
@@ -56,6 +68,7 @@ type sync struct {
 	in         SyncInput
 	yard       yard
 	deliveries map[string]activities.DeliveryResult
+	open       int // deliveries that have not ended
 	answers    map[string]activities.Answer
 	superseded bool
 }
@@ -80,19 +93,38 @@ func SyncEvent(ctx workflow.Context, in SyncInput) (activities.SyncResult, error
 		}
 	}
 	pending := workflow.NewWaitGroup(ctx)
+	s.open = len(targets)
 	for _, connector := range targets {
 		l := s.yard.add(connector)
 		pending.Add(1)
 		workflow.Go(ctx, func(ctx workflow.Context) {
 			defer pending.Done()
 			s.deliver(ctx, l, text)
-			if len(s.yard.parked()) > 0 && ctx.Err() == nil {
+			s.open--
+			if in.Revision < revisionEach && len(s.yard.parked()) > 0 && ctx.Err() == nil {
 				s.publish(ctx) // a person looks at the others
 			}
 		})
 	}
+	if in.Revision >= revisionEach {
+		s.follow(ctx)
+	}
 	pending.Wait(ctx)
 	return s.finish(ctx)
+}
+
+// follow shows what has ended while others still wait, such as for a CRM that is
+// down: once for all that end at a time.
+func (s *sync) follow(ctx workflow.Context) {
+	for s.open > 0 {
+		shown := s.open
+		if err := workflow.Await(ctx, func() bool { return s.open < shown }); err != nil {
+			return // superseded, or cancelled
+		}
+		if s.open > 0 {
+			s.publish(ctx)
+		}
+	}
 }
 
 // listen takes the signals: contacts that were asked for, and a later status

@@ -99,6 +99,56 @@ func TestSyncEventShowsADeliveryThatEndsWhileAnotherIsParked(t *testing.T) {
 	result[activities.SyncResult](e, workflows.SyncEvent, to("close", "hubspot"))
 }
 
+// TestSyncEventShowsWhatHasEnded: a delivery that has ended no longer counts as
+// waiting while another CRM is down. Runs of an older revision show it at the
+// end, as they did.
+func TestSyncEventShowsWhatHasEnded(t *testing.T) {
+	t.Parallel()
+	for revision, want := range map[int][]string{
+		0:                  nil,
+		workflows.Revision: {"close=syncing", "hubspot=written", "hubspot#r1", "sandbox=written", "sandbox#r1"},
+	} {
+		e := newEnv(t)
+		on(e, acts.Deliver, func(n int, in activities.DeliverInput) (activities.DeliverResult, error) {
+			if in.Connector == "close" && n < 12 {
+				return activities.DeliverResult{}, unavailable(time.Minute, false)
+			}
+			return written("r1", "c1"), nil
+		})
+		e.after(time.Minute, func() { require.Equal(t, want, e.listed()) })
+		in := to("close", "hubspot", "sandbox")
+		in.Revision = revision
+		result[activities.SyncResult](e, workflows.SyncEvent, in)
+		require.Equal(t, workflows.StateDone, e.state())
+		require.Len(t, e.listed(), 6)
+	}
+}
+
+// TestSyncEventShowsNothingMoreOnceItIsSuperseded: what follows the deliveries
+// ends with them.
+func TestSyncEventShowsNothingMoreOnceItIsSuperseded(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	on(e, acts.FindText, func(int, sms.Event) (activities.TextOf, error) {
+		return activities.TextOf{Workflow: "main/msg_1/sms.sent", Targets: []string{"close", "hubspot"}}, nil
+	})
+	on(e, acts.UpdateStatus, func(_ int, in activities.StatusInput) (activities.DeliverResult, error) {
+		if in.Connector == "close" {
+			return activities.DeliverResult{}, unavailable(time.Hour, false)
+		}
+		return activities.DeliverResult{State: connectors.Written, Record: connectors.Ref{ID: "r1"}}, nil
+	})
+	e.after(time.Minute, func() {
+		require.Equal(t, []string{"close=syncing", "hubspot=written", "hubspot#r1"}, e.listed())
+		e.SignalWorkflow(activities.SignalSuperseded, "main/msg_1/sms.failed")
+	})
+	in := delivered()
+	in.Revision = workflows.Revision
+	got := result[activities.SyncResult](e, workflows.SyncEvent, in)
+	require.Equal(t, activities.Superseded, got.Deliveries["close"].State)
+	require.Equal(t, []string{"close=superseded", "hubspot=written", "hubspot#r1"}, e.listed())
+}
+
 func TestSyncEventParksAgainWhatIsRefusedAgain(t *testing.T) {
 	t.Parallel()
 	e := newEnv(t)

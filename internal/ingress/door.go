@@ -151,8 +151,9 @@ func (d *Door) startSync(ctx context.Context, e sms.Event, live bool) (string, e
 	if len(targets) == 0 && !d.expectsStatus(e) {
 		return Ignored, nil
 	}
-	in := workflows.SyncInput{Event: e, Live: live}
+	in := workflows.SyncInput{Event: e, Live: live, Revision: workflows.Revision}
 	options := d.options(e, e.Key())
+	options.Priority = workflows.PriorityOf(e.Account, e.Kind, live)
 	if e.Kind.Text() {
 		d.send(&options, &in, targets)
 	}
@@ -190,6 +191,7 @@ func (d *Door) startConsent(ctx context.Context, e sms.Event) (string, error) {
 	in := workflows.SyncConsentInput{Account: e.Account}
 	options := d.options(e, activities.ConsentID(e.Account, d.Hasher.Phone(e.Message.Contact)))
 	options.StaticSummary = "consent of one number"
+	options.Priority = workflows.PriorityOf(e.Account, e.Kind, true)
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	options.WorkflowIDConflictPolicy = enums.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
 	err := withoutAttributes(&options, &in.Plain, func() error {

@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/api/serviceerror"
+	"go.temporal.io/sdk/temporal"
 
 	"crmsync/activities"
 	"crmsync/internal/ledger"
@@ -114,6 +115,30 @@ func TestNotLive(t *testing.T) {
 	require.False(t, b.temporal.taken()[0].input.(workflows.SyncInput).Live)
 }
 
+// TestPriorities: consent first, live texts, statuses, and what was missed last.
+func TestPriorities(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		kind sms.Kind
+		live bool
+		want int
+	}{
+		{sms.OptOut, true, 1},
+		{sms.OptIn, false, 1},
+		{sms.Received, true, 2},
+		{sms.Sent, true, 2},
+		{sms.Delivered, true, 3},
+		{sms.Failed, true, 3},
+		{sms.Received, false, 5},
+		{sms.Delivered, false, 5},
+	} {
+		b := newBench(t, twoCRMs)
+		_, err := b.door.Accept(t.Context(), event(c.kind), c.live)
+		require.NoError(t, err)
+		require.Equal(t, temporal.Priority{PriorityKey: c.want, FairnessKey: "main"}, b.temporal.taken()[0].options.Priority, c)
+	}
+}
+
 // TestStartOptions: the workflow's id and everything that the server keeps in
 // the clear say nothing of the number or the text.
 func TestStartOptions(t *testing.T) {
@@ -129,7 +154,7 @@ func TestStartOptions(t *testing.T) {
 	require.True(t, s.options.WorkflowExecutionErrorWhenAlreadyStarted)
 	require.Equal(t, map[string]any{activities.MemoTargets: []string{"one", "two"}}, s.options.Memo)
 	require.Equal(t, "sms.sent → one, two", s.options.StaticSummary)
-	require.Equal(t, workflows.SyncInput{Event: event(sms.Sent), Live: true, Targets: []string{"one", "two"}}, s.input)
+	require.Equal(t, workflows.SyncInput{Event: event(sms.Sent), Live: true, Targets: []string{"one", "two"}, Revision: workflows.Revision}, s.input)
 	deliveries, _ := s.options.TypedSearchAttributes.GetKeywordList(b.door.Attributes.Deliveries)
 	require.Equal(t, []string{"one=syncing", "two=syncing"}, deliveries, "so that it is listed by connector while it waits")
 	for key, value := range s.options.TypedSearchAttributes.GetUntypedValues() {

@@ -32,8 +32,9 @@ func (d *Door) Resync(ctx context.Context, e sms.Event, connector string, why wo
 	}
 	defer done()
 	id := activities.ResyncID(e.Key(), connector)
-	in := workflows.SyncInput{Event: e, Resync: &why}
+	in := workflows.SyncInput{Event: e, Resync: &why, Revision: workflows.Revision}
 	options := d.options(e, id)
+	options.Priority = workflows.PriorityOf(e.Account, e.Kind, true) // a person waits
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	d.send(&options, &in, []string{connector})
 	result, err := d.execute(ctx, options, in)

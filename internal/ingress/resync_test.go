@@ -25,7 +25,7 @@ func TestResync(t *testing.T) {
 			require.Equal(t, id, s.options.ID)
 			require.Equal(t, enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE, s.options.WorkflowIDReusePolicy, "it may be repeated")
 			require.Equal(t, enums.WORKFLOW_ID_CONFLICT_POLICY_FAIL, s.options.WorkflowIDConflictPolicy)
-			require.Equal(t, workflows.SyncInput{Event: event(kind), Targets: []string{"two"}, Resync: &why}, s.input, "it is not live")
+			require.Equal(t, workflows.SyncInput{Event: event(kind), Targets: []string{"two"}, Resync: &why, Revision: workflows.Revision}, s.input, "it is not live")
 			deliveries, _ := s.options.TypedSearchAttributes.GetKeywordList(b.door.Attributes.Deliveries)
 			require.Equal(t, []string{"two=syncing"}, deliveries)
 			require.Equal(t, []string{"start"}, b.read(), "the event was seen long before")
