@@ -54,12 +54,19 @@ type Correction struct {
 	Reset     time.Duration
 	// Hold is how long nothing may be sent at all; 0 for no such thing.
 	Hold time.Duration
+	// Late is how much of what was spent at Spent (as Taken.At was) may have
+	// reached the CRM as late as Ago before now.
+	Late  int
+	Spent time.Time
+	Ago   time.Duration
 }
 
 // Taken is how buckets stand after a call of Take.
 type Taken struct {
 	// Wait is how long to wait at least before asking again; 0: all was spent.
 	Wait time.Duration
+	// At is when, by the clock of Redis.
+	At time.Time
 	// Processes is how many have asked for the account within five minutes.
 	Processes int
 	Buckets   []Level
@@ -91,7 +98,7 @@ func (l *Ledger) Take(ctx context.Context, account, process string, buckets []Bu
 	bounded, cancel := context.WithTimeout(ctx, l.timeout)
 	defer cancel()
 	said, err := budget.Run(bounded, l.redis, keys, args...).Int64Slice()
-	if !l.finish(ctx, op, write, err) || len(said) != 2+3*len(buckets) {
+	if !l.finish(ctx, op, write, err) || len(said) != 3+3*len(buckets) {
 		return Taken{}, false
 	}
 	return taken(said), true
@@ -107,13 +114,14 @@ func (b Bucket) args() []any {
 		b.Cost, b.Owed, b.Cap, b.Amount, b.Width.Milliseconds(), b.Span,
 		b.Midnights[0].UnixMilli(), b.Midnights[1].UnixMilli(), b.Midnights[2].UnixMilli(),
 		remaining, b.Reset.Milliseconds(), b.Hold.Milliseconds(),
+		b.Late, b.Spent.UnixMilli(), b.Ago.Milliseconds(),
 	}
 }
 
 func taken(said []int64) Taken {
 	ms := func(n int64) time.Duration { return time.Duration(n) * time.Millisecond }
-	t := Taken{Wait: ms(said[0]), Processes: int(said[1])}
-	for rest := said[2:]; len(rest) > 0; rest = rest[3:] {
+	t := Taken{Wait: ms(said[0]), At: time.UnixMilli(said[1]), Processes: int(said[2])}
+	for rest := said[3:]; len(rest) > 0; rest = rest[3:] {
 		t.Buckets = append(t.Buckets, Level{Own: int(rest[0]), Others: int(rest[1]), Wait: ms(rest[2])})
 	}
 	return t

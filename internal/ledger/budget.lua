@@ -7,7 +7,7 @@
 -- A bucket's hash counts by slices of time: o17 is what we spent in slice 17,
 -- f17 what others did, h until when nothing may be sent.
 
-local FIELDS = {'cost', 'owed', 'cap', 'amount', 'width', 'span', 'before', 'from', 'to', 'remaining', 'reset', 'hold'}
+local FIELDS = {'cost', 'owed', 'cap', 'amount', 'width', 'span', 'before', 'from', 'to', 'remaining', 'reset', 'hold', 'late', 'spent', 'ago'}
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -66,6 +66,19 @@ local function spend(b, n)
   touch(b)
 end
 
+-- move counts what was spent then as if it were spent a little ago, since it may
+-- have arrived as late as that.
+local function move(b)
+  if b.late <= 0 or b.width <= 0 then return end
+  local from, to = math.floor(b.spent / b.width), math.floor((now - b.ago) / b.width)
+  local i, j = from - b.oldest + 1, to - b.oldest + 1
+  if to <= from or (b.o[i] or 0) < b.late then return end
+  b.o[i], b.o[j] = b.o[i] - b.late, (b.o[j] or 0) + b.late
+  redis.call('HINCRBY', b.key, name('o', from), -b.late)
+  redis.call('HINCRBY', b.key, name('o', to), b.late)
+  touch(b)
+end
+
 -- correct believes the vendor where less remains than is known here: others
 -- have spent it. It counts until the vendor's reset, where that is known.
 local function correct(b)
@@ -114,13 +127,14 @@ for i = 2, #KEYS do
   place(b)
   read(b)
   spend(b, b.owed)
+  move(b)
   correct(b)
   b.wait = wait(b)
   longest = math.max(longest, b.wait)
   buckets[#buckets + 1] = b
 end
 
-local answer = {longest, redis.call('ZCARD', KEYS[1])}
+local answer = {longest, now, redis.call('ZCARD', KEYS[1])}
 for _, b in ipairs(buckets) do
   if longest == 0 then spend(b, b.cost) end
   answer[#answer + 1], answer[#answer + 2], answer[#answer + 3] = b.own, b.others, b.wait

@@ -48,6 +48,8 @@ func (s spender) take(after time.Duration, buckets ...ledger.Bucket) ledger.Take
 	s.mini.SetTime(start.Add(after))
 	taken, ok := s.Take(s.Context(), "acme", "p1", buckets)
 	require.True(s, ok)
+	require.Equal(s, start.Add(after), taken.At.UTC())
+	taken.At = time.Time{}
 	return taken
 }
 
@@ -125,6 +127,27 @@ func TestBudgetIsCorrected(t *testing.T) {
 	s = newSpender(t)
 	require.Equal(t, 4, s.take(0, owing).Buckets[0].Own)
 	require.Equal(t, ledger.Level{Own: 7, Wait: 11 * time.Second}, s.take(0, owing).Buckets[0], "what was spent was spent")
+}
+
+func TestBudgetCountsWhenSomethingArrived(t *testing.T) {
+	t.Parallel()
+	late := func(n int, spent time.Duration) ledger.Bucket {
+		b := burst(0)
+		b.Late, b.Spent = n, start.Add(spent)
+		return b
+	}
+	s := newSpender(t)
+	s.take(0, burst(4))
+	there := late(3, 0)
+	there.Ago = time.Second
+	require.Equal(t, 4, s.take(4*time.Second, there).Buckets[0].Own)
+	require.Equal(t, 4, s.take(4*time.Second, late(4, 3*time.Second)).Buckets[0].Own, "there are but three")
+	s.mini.SetTime(start)
+	require.Equal(t, 8*time.Second, s.take(3*time.Second, burst(1)).Wait)
+	require.Zero(t, s.take(11*time.Second, burst(1)).Wait)
+	require.Equal(t, 3*time.Second, s.take(11*time.Second, burst(1)).Wait)
+	require.Equal(t, 4, s.take(11*time.Second, late(3, 2*time.Second)).Buckets[0].Own, "nothing was spent then")
+	require.Equal(t, 4, s.take(11*time.Second, late(1, -time.Hour)).Buckets[0].Own)
 }
 
 func TestBudgetCountsProcesses(t *testing.T) {
@@ -210,6 +233,8 @@ func TestBudgetOnRealServers(t *testing.T) {
 		long := ledger.Bucket{Key: "hour", Cap: 4, Amount: 5, Width: time.Hour, Span: 41, Cost: 3, Correction: ledger.Correction{Said: true, Remaining: 4}}
 		taken, ok := l.Take(t.Context(), "acme", "p1", []ledger.Bucket{long, daily(0)})
 		require.True(t, ok, l.State().LastError)
+		require.WithinDuration(t, time.Now(), taken.At, time.Minute)
+		taken.At = time.Time{}
 		require.Equal(t, ledger.Taken{Processes: 1, Buckets: []ledger.Level{{Own: 3, Others: 1}, {}}}, taken)
 		taken, ok = l.Take(t.Context(), "acme", "p2", []ledger.Bucket{long})
 		require.True(t, ok)
