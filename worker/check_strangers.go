@@ -50,7 +50,7 @@ func (f *findings) stranger(ctx context.Context, s survey, connector string) {
 	if waiting+parked == 0 {
 		return // it has ended meanwhile
 	}
-	f.warn("connectors."+connector, "is not configured, and deliveries to it are open: %d wait and %d are parked; was it removed or renamed? Configure it under that name until they are done, or skip them",
+	f.warn("connectors."+connector, "is not configured, and deliveries to it are open: %d wait and %d are parked; was it removed or renamed? Configure it under that name until they are done; what is parked can be skipped ('crmsync messages skip --help')",
 		waiting, parked)
 }
 
