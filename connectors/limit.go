@@ -55,10 +55,17 @@ func (l Limit) Validate() error {
 	case l.Midnight != "" && l.Window != 0 && l.Window != day:
 		return fmt.Errorf("limit %s: the window of one with a midnight is a day", l.Name)
 	}
-	if _, err := time.LoadLocation(l.Midnight); err != nil {
-		return fmt.Errorf("limit %s: there is no time zone %q", l.Name, l.Midnight)
+	_, err := l.Zone()
+	return err
+}
+
+// Zone loads the time zone of Midnight. It is slow: call it once.
+func (l Limit) Zone() (*time.Location, error) {
+	zone, err := time.LoadLocation(l.Midnight)
+	if err != nil {
+		return nil, fmt.Errorf("limit %s: there is no time zone %q", l.Name, l.Midnight)
 	}
-	return nil
+	return zone, nil
 }
 
 // ValidateLimits reports what keeps the limits from being used together.
@@ -83,17 +90,12 @@ func (l Limit) CostOf(r *http.Request) int {
 	return max(l.Cost(r), 0)
 }
 
-// Day answers when the day of a valid limit with Midnight began that now
-// belongs to, and when the next one begins. Where clocks skip midnight a day
-// begins when they go on, and where they pass it twice, at the first time.
-func (l Limit) Day(now time.Time) (from, to time.Time) {
-	zone, err := time.LoadLocation(l.Midnight)
-	if err != nil {
-		zone = time.UTC
-	}
-	now = now.In(zone)
+// Day answers when the day began that now belongs to in its own time zone, and
+// when the next one begins. Where clocks skip midnight a day begins when they go
+// on, and where they pass it twice, at the first time.
+func Day(now time.Time) (from, to time.Time) {
 	y, m, d := now.Date()
-	return midnight(y, m, d, zone), midnight(y, m, d+1, zone)
+	return midnight(y, m, d, now.Location()), midnight(y, m, d+1, now.Location())
 }
 
 // quarter divides every change that clocks make.

@@ -44,7 +44,7 @@ func TestCostOfARequest(t *testing.T) {
 	}
 }
 
-func TestDayOfALimit(t *testing.T) {
+func TestDay(t *testing.T) {
 	t.Parallel()
 	for name, c := range map[string]struct{ zone, now, from, to string }{
 		"UTC":                        {"UTC", "2026-11-21T12:00:00Z", "2026-11-21T00:00:00Z", "2026-11-22T00:00:00Z"},
@@ -65,7 +65,9 @@ func TestDayOfALimit(t *testing.T) {
 			require.NoError(t, err)
 			return parsed
 		}
-		from, to := connectors.Limit{Midnight: c.zone}.Day(at(c.now))
+		zone, err := connectors.Limit{Midnight: c.zone}.Zone()
+		require.NoError(t, err)
+		from, to := connectors.Day(at(c.now).In(zone))
 		require.Equal(t, c.from, from.UTC().Format(time.RFC3339), name)
 		require.Equal(t, c.to, to.UTC().Format(time.RFC3339), name)
 	}

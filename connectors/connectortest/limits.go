@@ -15,6 +15,7 @@ import (
 // amount. A request that is refused takes nothing.
 type limiter struct {
 	connectors.Limit
+	zone  *time.Location
 	taken []taken
 	used  int
 }
@@ -27,7 +28,11 @@ type taken struct {
 func newLimiters(limits []connectors.Limit) []*limiter {
 	out := make([]*limiter, len(limits))
 	for i, l := range limits {
-		out[i] = &limiter{Limit: l}
+		zone, err := l.Zone()
+		if err != nil {
+			panic(err)
+		}
+		out[i] = &limiter{Limit: l, zone: zone}
 	}
 	return out
 }
@@ -36,7 +41,7 @@ func newLimiters(limits []connectors.Limit) []*limiter {
 func (l *limiter) expire(now time.Time) {
 	begin := now.Add(-l.Window).Add(1) // what is exactly one window old is out of it
 	if l.Midnight != "" {
-		begin, _ = l.Day(now)
+		begin, _ = connectors.Day(now.In(l.zone))
 	}
 	for len(l.taken) > 0 && l.taken[0].at.Before(begin) {
 		l.used -= l.taken[0].cost

@@ -44,7 +44,7 @@ func TestLimitIsRolling(t *testing.T) {
 
 func TestLimitOfADay(t *testing.T) {
 	t.Parallel()
-	l := &limiter{Limit: connectors.Limit{Amount: 10, Midnight: "America/New_York"}}
+	l := newLimiters([]connectors.Limit{{Amount: 10, Midnight: "America/New_York"}})[0]
 	at := time.Date(2026, 11, 21, 4, 59, 59, 0, time.UTC)
 	l.take(at, 7)
 	l.expire(at)
