@@ -22,6 +22,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/internal/devstack"
 	"crmsync/internal/justcall/justcalltest"
+	"crmsync/internal/lane"
 	"crmsync/internal/ledger"
 	"crmsync/workflows"
 )
@@ -313,7 +314,10 @@ func TestRedisAway(t *testing.T) {
 
 // readiness is the detail that the daemon shows to operators.
 type readiness struct {
-	Redis ledger.State `json:"redis"`
+	Status string
+	Roles  []string
+	Redis  ledger.State `json:"redis"`
+	Lanes  map[string]lane.State
 }
 
 func (p *process) detail() (d readiness) {

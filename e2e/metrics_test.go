@@ -128,7 +128,7 @@ func alertsNameOnly(t *testing.T, exist map[string]bool) {
 			}
 		}
 	}
-	require.Equal(t, 5, alerts)
+	require.Equal(t, 6, alerts)
 }
 
 // documented holds the table in the manual to what is there.
@@ -161,4 +161,9 @@ func TestWhatWaitsIsMeasured(t *testing.T) {
 	require.InDelta(t, 0, now.value(t, `crmsync_parked_deliveries{connector="crm"}`), 0)
 	require.Positive(t, now.value(t, `crmsync_oldest_waiting_age_seconds{connector="crm"}`))
 	require.Positive(t, now.value(t, `crmsync_attempts_total{activity="Deliver",connector="crm",result="UNAVAILABLE"}`))
+	eventually(t, 30*time.Second, "the lane is paused", func() bool {
+		now = p.scrape()
+		return now.value(t, `crmsync_lane_paused{connector="crm"}`) == 1
+	})
+	require.Positive(t, now.value(t, `crmsync_lane_paused_age_seconds{connector="crm"}`))
 }

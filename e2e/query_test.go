@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	enums "go.temporal.io/api/enums/v1"
+	taskqueue "go.temporal.io/api/taskqueue/v1"
 	"go.temporal.io/api/workflowservice/v1"
 
 	"crmsync/activities"
@@ -39,4 +40,16 @@ func (st *stack) status(id string) enums.WorkflowExecutionStatus {
 		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
 	}
 	return described.GetWorkflowExecutionInfo().GetStatus()
+}
+
+// awaitBacklog waits until so many tasks wait in a queue.
+func (st *stack) awaitBacklog(queue string, n int64) {
+	st.t.Helper()
+	eventually(st.t, time.Minute, "the tasks wait in Temporal", func() bool {
+		described, err := st.client.WorkflowService().DescribeTaskQueue(st.t.Context(), &workflowservice.DescribeTaskQueueRequest{
+			Namespace: st.namespace, TaskQueue: &taskqueue.TaskQueue{Name: queue},
+			TaskQueueType: enums.TASK_QUEUE_TYPE_ACTIVITY, ReportStats: true,
+		})
+		return err == nil && described.GetStats().GetApproximateBacklogCount() == n
+	})
 }

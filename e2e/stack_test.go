@@ -119,6 +119,7 @@ type process struct {
 	address string
 	admin   string
 	config  string
+	flags   []string // of run
 	log     *syncBuffer
 	cmd     *exec.Cmd
 }
@@ -166,7 +167,7 @@ func (p *process) start() {
 	p.st.t.Helper()
 	options, err := json.Marshal(p.st.setup.connector)
 	require.NoError(p.st.t, err)
-	p.cmd = exec.Command(os.Args[0], "run", "--config", p.config)
+	p.cmd = exec.Command(os.Args[0], append([]string{"run", "--config", p.config}, p.flags...)...)
 	p.cmd.Env = append(os.Environ(), asDaemon+"="+string(options))
 	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
 	require.NoError(p.st.t, p.cmd.Start())

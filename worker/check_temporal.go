@@ -15,6 +15,7 @@ import (
 	"go.temporal.io/sdk/client"
 
 	"crmsync/config"
+	"crmsync/internal/metrics"
 )
 
 const (
@@ -97,8 +98,8 @@ func (f *findings) attributes(ctx context.Context, temporal client.Client, c *co
 	}
 }
 
-// queues names work that nobody does. That nobody serves an empty queue is no
-// finding: check may come before run.
+// queues names work that nobody does, and queues that an operator paused. That
+// nobody serves an empty queue is no finding: check may come before run.
 func (f *findings) queues(ctx context.Context, temporal client.Client, c *config.Config) {
 	for _, queue := range queuesOf(c) {
 		state, err := describeQueue(ctx, temporal, c.Temporal.Namespace, queue)
@@ -106,8 +107,22 @@ func (f *findings) queues(ctx context.Context, temporal client.Client, c *config
 			f.warn("temporal", "%v", err)
 			return
 		}
+		if state.hold != nil {
+			f.hold(c, queue.Name, state)
+			continue
+		}
 		if state.Backlog > 0 && state.Pollers == 0 {
 			f.warn("queues."+queue.Name, "%d tasks wait and no worker takes them: is 'crmsync run' running, with this configuration?", state.Backlog)
 		}
 	}
+}
+
+func (f *findings) hold(c *config.Config, queue string, state queueState) {
+	resume := "lift the limit with 'temporal task-queue config set'"
+	for name := range c.Connectors {
+		if slices.Contains(queuesOfConnector(c.Name, name), metrics.Queue{Name: queue, Type: activityQueue}) {
+			resume = "'crmsync connectors resume " + name + "' lets it flow again"
+		}
+	}
+	f.warn("queues."+queue, "%v, since %s; %d tasks wait; %s", state.hold, stamp(state.hold.Since), state.Backlog, resume)
 }

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"errors"
 	"fmt"
 	"text/tabwriter"
 
@@ -16,21 +17,36 @@ type connectorInfo struct {
 }
 
 func (a *app) connectorsCommand() *cobra.Command {
+	var status bool
 	cmd := a.jsonFlag(&cobra.Command{
 		Use:   "connectors [NAME]",
-		Short: "List the connectors of this build, show how to configure one, or test one",
+		Short: "List the connectors of this build, or show how the configured ones do",
+		Long: `Connectors lists the connectors of this build, or shows how to configure one.
+
+With --status it shows how each configured connector does: flowing; paused, since
+its CRM is away or an operator paused it; or idle, where no process drives it. It
+asks Temporal and Redis, and needs no running daemon; while Redis is away nobody
+can tell of a CRM.`,
 		Example: `  crmsync connectors
-  crmsync connectors sandbox
-  crmsync connectors test ourcrm    try a configured one on its live CRM`,
+  crmsync connectors sandbox        how to configure one
+  crmsync connectors --status       how the configured ones do
+  crmsync connectors test ourcrm    try a configured one on its live CRM
+  crmsync connectors pause ourcrm --reason migration`,
 		Args: args(cobra.MaximumNArgs(1)),
-		RunE: func(_ *cobra.Command, names []string) error {
-			if len(names) == 1 {
+		RunE: func(cmd *cobra.Command, names []string) error {
+			switch {
+			case status && len(names) > 0:
+				return usageError{errors.New("--status takes no name: it shows all that are configured")}
+			case status:
+				return a.connectorsStatus(cmd.Context())
+			case len(names) == 1:
 				return a.showConnector(names[0])
 			}
 			return a.listConnectors()
 		},
 	})
-	cmd.AddCommand(a.connectorsTestCommand())
+	cmd.Flags().BoolVar(&status, "status", false, "show how each configured connector does")
+	cmd.AddCommand(a.connectorsTestCommand(), a.connectorsPauseCommand(), a.connectorsResumeCommand())
 	return cmd
 }
 

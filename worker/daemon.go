@@ -37,9 +37,11 @@ const (
 	redisGrace = 10 * time.Second
 )
 
-// daemon is the long-running process: webhooks in, deliveries out.
+// daemon is the long-running process: webhooks in, deliveries out, or its part of
+// that.
 type daemon struct {
 	config   *config.Config
+	part     part
 	log      hclog.Logger
 	metrics  *metrics.Metrics
 	temporal client.Client
@@ -53,7 +55,7 @@ type daemon struct {
 }
 
 // newDaemon wires everything together, without any I/O.
-func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger) (*daemon, error) {
+func newDaemon(c *config.Config, does part, registry *connectors.Registry, log hclog.Logger) (*daemon, error) {
 	measures, err := metrics.New(metrics.Options{
 		Version: buildVersion(), Accounts: slices.Collect(maps.Keys(c.JustCall)), Connectors: slices.Collect(maps.Keys(c.Connectors)),
 		OnError: func(err error) { log.Error("a metric is missing", "error", err) },
@@ -73,7 +75,7 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{config: c, log: log, metrics: measures, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
+	d := &daemon{config: c, part: does, log: log, metrics: measures, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
 	d.ledger, err = ledger.Open(ledger.Options{
 		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"),
 		OnOp: measures.Redis,
@@ -95,7 +97,8 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 		Hasher: hasher, Instances: instances, Door: d.door, Metrics: measures, Log: log.Named("deliver"),
 	}
 	standing := survey{temporal: temporal, config: c}
-	if err := measures.Watch(func() bool { return d.ledger.State().Up }, standing.take); err != nil {
+	watched := metrics.Sources{Redis: func() bool { return d.ledger.State().Up }, Lanes: d.pauses, Survey: standing.take}
+	if err := measures.Watch(watched); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return d, nil
@@ -105,16 +108,10 @@ func newDaemon(c *config.Config, registry *connectors.Registry, log hclog.Logger
 func (d *daemon) run(ctx context.Context) error {
 	defer d.temporal.Close()
 	defer func() { _ = d.ledger.Close() }()
-	public, err := listen(d.config.Server.Listen, d.publicHandler(), writeTimeout)
+	servers, err := d.listen()
 	if err != nil {
-		return fmt.Errorf("server.listen: %w", err)
+		return err
 	}
-	admin, err := listen(d.config.Server.Admin, d.adminHandler(), writeTimeout)
-	if err != nil {
-		_ = public.Close()
-		return fmt.Errorf("server.admin: %w", err)
-	}
-	d.log.Info("listening", "webhooks", d.config.Server.Listen, "admin", d.config.Server.Admin)
 	stopWorkers, err := d.start(ctx)
 	if err == nil {
 		select {
@@ -124,10 +121,29 @@ func (d *daemon) run(ctx context.Context) error {
 	}
 	d.started.Store(false)
 	d.log.Info("stopping: finishing what is in flight, giving the rest back")
-	shutdown(public, admin)
+	shutdown(servers...)
 	stopWorkers()
 	d.log.Info("stopped")
 	return err
+}
+
+// listen opens the addresses: that of webhooks only where they are taken in.
+func (d *daemon) listen() (servers []*http.Server, err error) {
+	if d.part.does(roleIngress) {
+		public, err := listen(d.config.Server.Listen, d.publicHandler(), writeTimeout)
+		if err != nil {
+			return nil, fmt.Errorf("server.listen: %w", err)
+		}
+		servers = append(servers, public)
+		d.log.Info("listening for webhooks", "address", d.config.Server.Listen)
+	}
+	admin, err := listen(d.config.Server.Admin, d.adminHandler(), writeTimeout)
+	if err != nil {
+		shutdown(servers...)
+		return nil, fmt.Errorf("server.admin: %w", err)
+	}
+	d.log.Info("listening for operators", "address", d.config.Server.Admin)
+	return append(servers, admin), nil
 }
 
 // start waits for Temporal and, a little, for Redis, and starts the workers.
@@ -152,7 +168,7 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 	}
 	d.started.Store(true)
 	close(d.up)
-	d.log.Info("ready", "connectors", len(d.acts.Instances), "accounts", len(d.config.JustCall))
+	d.log.Info("ready", "roles", d.part.roles, "lanes", len(d.part.lanes), "accounts", len(d.config.JustCall))
 	return func() { stopLanes(); stopAll(workers) }, nil
 }
 
@@ -195,7 +211,8 @@ func (d *daemon) awaitRedis(ctx context.Context) {
 	}
 }
 
-// ready reports why no event can be taken durably, or nil.
+// ready reports why this process cannot do its part, or nil: an event cannot be
+// taken durably, or its workers take no tasks. A CRM's state never matters.
 func (d *daemon) ready(ctx context.Context) error {
 	if !d.started.Load() {
 		return errors.New("starting, waiting for Temporal, or stopping")

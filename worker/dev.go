@@ -68,7 +68,7 @@ func (a *app) dev(ctx context.Context, data, level string) error {
 	if err := t.start(ctx, data, level, a.stderr); err != nil {
 		return err
 	}
-	d, err := newDaemon(t.config, a.registry, newLogger(t.config.Log, a.stderr))
+	d, err := newDaemon(t.config, whole(t.config), a.registry, newLogger(t.config.Log, a.stderr))
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"net/http"
 
 	"crmsync/internal/ingress"
+	"crmsync/internal/lane"
 	"crmsync/internal/ledger"
 )
 
@@ -12,9 +13,7 @@ import (
 func (d *daemon) publicHandler() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/webhooks/justcall/", ingress.NewHandler(d.door))
-	mux.HandleFunc("GET /healthz", func(w http.ResponseWriter, _ *http.Request) {
-		writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
-	})
+	mux.HandleFunc("GET /healthz", alive)
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
 		if d.ready(r.Context()) != nil {
 			writeJSON(w, http.StatusServiceUnavailable, map[string]string{"status": "not ready"})
@@ -25,12 +24,18 @@ func (d *daemon) publicHandler() http.Handler {
 	return mux
 }
 
-// adminHandler serves what operators may see.
+func alive(w http.ResponseWriter, _ *http.Request) {
+	writeJSON(w, http.StatusOK, map[string]string{"status": "alive"})
+}
+
+// adminHandler serves what operators may see, and the supervisor of a process
+// that has no public address.
 func (d *daemon) adminHandler() http.Handler {
 	mux := http.NewServeMux()
+	mux.HandleFunc("GET /healthz", alive)
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		status, detail := http.StatusOK, readiness{Status: "ready", Redis: d.ledger.State()}
+		status, detail := http.StatusOK, readiness{Status: "ready", Roles: d.part.roles, Redis: d.ledger.State(), Lanes: d.lanes()}
 		if err := d.ready(r.Context()); err != nil {
 			status, detail.Status, detail.Reason = http.StatusServiceUnavailable, "not ready", err.Error()
 		}
@@ -43,7 +48,11 @@ func (d *daemon) adminHandler() http.Handler {
 type readiness struct {
 	Status string       `json:"status"`
 	Reason string       `json:"reason,omitempty"`
+	Roles  []string     `json:"roles"`
 	Redis  ledger.State `json:"redis"`
+	// Lanes are those that this process drives, by connector. A lane that does
+	// not flow is no reason not to be ready.
+	Lanes map[string]lane.State `json:"lanes"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -16,6 +16,7 @@ import (
 	"crmsync/activities"
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/internal/lane"
 	"crmsync/internal/metrics"
 	"crmsync/workflows"
 )
@@ -84,10 +85,24 @@ func sameHost(next *http.Request, via []*http.Request) error {
 }
 
 // workers are one for the workflows, and two for each connector: one dead or
-// slow CRM never delays another.
-func (d *daemon) workers() []worker.Worker {
+// slow CRM never delays another. Only those of this process's part are made.
+func (d *daemon) workers() (all []worker.Worker) {
 	name := d.config.Name
-	home := worker.New(d.temporal, activities.Queue(name), worker.Options{
+	if d.part.does(roleWorkflows) {
+		all = append(all, d.homeWorker())
+	}
+	for _, instance := range d.part.lanes {
+		slots := min(max(2*d.acts.Instances[instance].Definition.MaxBatch, minSlots), maxSlots)
+		all = append(all,
+			d.laneWorker(instance, activities.ConnectorQueue(name, instance), slots),
+			d.laneWorker(instance, activities.ConsentQueue(name, instance), consentSlots))
+	}
+	return all
+}
+
+// homeWorker runs the workflows, and what they do without a CRM.
+func (d *daemon) homeWorker() worker.Worker {
+	home := worker.New(d.temporal, activities.Queue(d.config.Name), worker.Options{
 		MaxConcurrentWorkflowTaskPollers: 2 * pollers,
 		MaxConcurrentActivityTaskPollers: pollers,
 		WorkerStopTimeout:                stopTimeout,
@@ -95,14 +110,7 @@ func (d *daemon) workers() []worker.Worker {
 	})
 	register(home)
 	home.RegisterActivity(d.acts)
-	all := []worker.Worker{home}
-	for _, instance := range slices.Sorted(maps.Keys(d.acts.Instances)) {
-		slots := min(max(2*d.acts.Instances[instance].Definition.MaxBatch, minSlots), maxSlots)
-		all = append(all,
-			d.laneWorker(instance, activities.ConnectorQueue(name, instance), slots),
-			d.laneWorker(instance, activities.ConsentQueue(name, instance), consentSlots))
-	}
-	return all
+	return home
 }
 
 func register(w worker.WorkflowRegistry) {
@@ -127,19 +135,40 @@ func (d *daemon) laneWorker(connector, queue string, slots int) worker.Worker {
 	return w
 }
 
-// runLanes keeps the lanes' gates in step with the fleet's. What stop finds
-// unsent goes back to Temporal at once.
+// runLanes keeps the gates of this process's lanes in step with the fleet's. What
+// stop finds unsent goes back to Temporal at once.
 func (d *daemon) runLanes() (stop func()) {
 	var wg sync.WaitGroup
-	for _, instance := range d.acts.Instances {
-		wg.Go(func() { instance.Lane().Run(context.Background()) })
+	for _, name := range d.part.lanes {
+		wg.Go(func() { d.acts.Instances[name].Lane().Run(context.Background()) })
 	}
 	return func() {
-		for _, instance := range d.acts.Instances {
-			instance.Lane().Stop()
+		for _, name := range d.part.lanes {
+			d.acts.Instances[name].Lane().Stop()
 		}
 		wg.Wait()
 	}
+}
+
+// lanes answers the states of the lanes that this process drives.
+func (d *daemon) lanes() map[string]lane.State {
+	states := map[string]lane.State{}
+	for _, name := range d.part.lanes {
+		states[name] = d.acts.Instances[name].Lane().State()
+	}
+	return states
+}
+
+// pauses answers how long each lane has been paused: 0 for one that flows.
+func (d *daemon) pauses() map[string]time.Duration {
+	pauses := map[string]time.Duration{}
+	for name, state := range d.lanes() {
+		pauses[name] = 0
+		if state.Phase != lane.Flowing {
+			pauses[name] = max(time.Since(state.Since), time.Nanosecond)
+		}
+	}
+	return pauses
 }
 
 // giveUp ends the process, so that its supervisor starts it anew: a worker that

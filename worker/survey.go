@@ -120,7 +120,7 @@ func (s survey) parked(ctx context.Context, n *notes) {
 func (s survey) queues(ctx context.Context, n *notes) {
 	for _, queue := range queuesOf(s.config) {
 		if state, err := describeQueue(ctx, s.temporal, s.config.Temporal.Namespace, queue); err == nil {
-			n.add(func(s *metrics.Survey) { s.Queues[queue] = state })
+			n.add(func(s *metrics.Survey) { s.Queues[queue] = state.QueueState })
 		}
 	}
 }

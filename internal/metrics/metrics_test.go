@@ -56,8 +56,13 @@ func standing() metrics.Survey {
 	return metrics.Survey{
 		Up: true, Waiting: map[string]int64{"hubspot": 3}, Parked: map[string]int64{"hubspot": 2},
 		Oldest: map[string]time.Duration{"hubspot": 90 * time.Second}, ParkedWorkflows: map[string]int64{"Quarantine": 1},
-		Queues: map[metrics.Queue]metrics.QueueState{{Name: "crmsync-hubspot", Type: "activity"}: {Backlog: 4, Pollers: 5}},
+		Queues: map[metrics.Queue]metrics.QueueState{{Name: "crmsync-hubspot", Type: "activity"}: {Backlog: 4, Pollers: 5, Paused: true}},
 	}
+}
+
+// lanes are one that has been paused for a while, and one that flows.
+func lanes() map[string]time.Duration {
+	return map[string]time.Duration{"hubspot": 90 * time.Second, "close": 0}
 }
 
 // everything counts one of each.
@@ -74,7 +79,9 @@ func everything(t *testing.T, m *metrics.Metrics) {
 	m.Temporal().WithTags(map[string]string{"operation": "StartWorkflowExecution"}).Counter("temporal_request").Inc(1)
 	m.Temporal().Timer("temporal_request_latency").Record(30 * time.Millisecond)
 	m.Temporal().Gauge("temporal_num_pollers").Update(2)
-	require.NoError(t, m.Watch(func() bool { return true }, func(context.Context) metrics.Survey { return standing() }))
+	require.NoError(t, m.Watch(metrics.Sources{
+		Redis: func() bool { return true }, Lanes: lanes, Survey: func(context.Context) metrics.Survey { return standing() },
+	}))
 	get(t, m, "hubspot", http.StatusOK)
 }
 
@@ -107,6 +114,11 @@ func TestPage(t *testing.T) {
 		`crmsync_redis_calls_total{op="seen",result="error"} 1`,
 		`crmsync_redis_calls_total{op="seen",result="skipped"} 1`,
 		`crmsync_redis_up 1`,
+		`crmsync_lane_paused{connector="hubspot"} 1`,
+		`crmsync_lane_paused_age_seconds{connector="hubspot"} 90`,
+		`crmsync_lane_paused{connector="close"} 0`,
+		`crmsync_lane_paused_age_seconds{connector="close"} 0`,
+		`crmsync_queue_paused{queue="crmsync-hubspot",type="activity"} 1`,
 		`crmsync_temporal_up 1`,
 		`crmsync_waiting_deliveries{connector="hubspot"} 3`,
 		`crmsync_parked_deliveries{connector="hubspot"} 2`,
@@ -198,7 +210,7 @@ func TestSurveys(t *testing.T) {
 		m := open(t)
 		var asked atomic.Int64
 		away := false
-		require.NoError(t, m.Watch(func() bool { return false }, func(ctx context.Context) metrics.Survey {
+		survey := func(ctx context.Context) metrics.Survey {
 			asked.Add(1)
 			deadline, bounded := ctx.Deadline()
 			require.True(t, bounded && time.Until(deadline) <= 5*time.Second)
@@ -206,7 +218,8 @@ func TestSurveys(t *testing.T) {
 				return metrics.Survey{}
 			}
 			return standing()
-		}))
+		}
+		require.NoError(t, m.Watch(metrics.Sources{Redis: func() bool { return false }, Lanes: lanes, Survey: survey}))
 		for range 10 {
 			require.Contains(t, scrape(t, m), `crmsync_waiting_deliveries{connector="hubspot"} 3`)
 		}

@@ -42,38 +42,50 @@ type Queue struct {
 type QueueState struct {
 	Backlog int64 // tasks that no worker has taken, about
 	Pollers int64 // workers that asked for tasks in the last minutes
+	Paused  bool  // by an operator
+}
+
+// Sources are what is asked at a scrape. All must be safe for concurrent use.
+type Sources struct {
+	// Redis reports whether Redis answered the last call.
+	Redis func() bool
+	// Lanes answers how long each lane that this process drives has been paused,
+	// by connector: 0 for one that flows.
+	Lanes func() map[string]time.Duration
+	// Survey is called at most every [SurveyInterval], and ends with its context.
+	Survey func(context.Context) Survey
 }
 
 // watched is what is asked at a scrape.
 type watched struct {
-	redis  func() bool
-	survey func(context.Context) Survey
+	Sources
 
 	last atomic.Pointer[Survey]
 	mu   sync.Mutex // held during a survey
 	at   time.Time
 }
 
-// Watch adds the gauges that are asked for at a scrape: whether Redis is up, and
-// what Temporal holds. It is called once, before the first scrape. Both functions
-// must be safe for concurrent use; survey is called at most every
-// [SurveyInterval], and ends with its context.
-func (m *Metrics) Watch(redis func() bool, survey func(context.Context) Survey) error {
-	m.watched.redis, m.watched.survey = redis, survey
+// Watch adds the gauges that are asked for at a scrape: how Redis, the lanes and
+// what Temporal holds do. It is called once, before the first scrape.
+func (m *Metrics) Watch(from Sources) error {
+	m.watched.Sources = from
 	g := gauges{
 		redis:   m.gauge("redis_up", "", "Whether Redis answered the last call: 1 or 0."),
+		held:    m.gauge("lane_paused", "", "Whether the connector's lane is paused, since its CRM is away: 1 or 0."),
+		since:   m.gauge("lane_paused_age", "s", "How long the connector's lane has been paused; 0 while it flows."),
 		up:      m.gauge("temporal_up", "", "Whether Temporal answered the last survey: 1 or 0."),
 		waiting: m.gauge("waiting_deliveries", "", "Deliveries under way, or waiting for the connector's CRM."),
 		parked:  m.gauge("parked_deliveries", "", "Deliveries that wait for a person."),
 		oldest:  m.gauge("oldest_waiting_age", "s", "Age of the connector's oldest waiting delivery, 2 % more or less; 0 if none waits."),
-		held:    m.gauge("parked_workflows", "", "Workflows that wait for a person, by type."),
+		open:    m.gauge("parked_workflows", "", "Workflows that wait for a person, by type."),
 		backlog: m.gauge("queue_backlog", "", "Tasks that no worker has taken yet."),
 		pollers: m.gauge("queue_pollers", "", "Workers that asked for tasks within the last minutes."),
+		stopped: m.gauge("queue_paused", "", "Whether an operator paused the queue: 1 or 0."),
 	}
 	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		g.observe(o, &m.watched)
 		return nil
-	}, g.redis, g.up, g.waiting, g.parked, g.oldest, g.held, g.backlog, g.pollers)
+	}, g.redis, g.held, g.since, g.up, g.waiting, g.parked, g.oldest, g.open, g.backlog, g.pollers, g.stopped)
 	return err
 }
 
@@ -89,7 +101,7 @@ func (m *Metrics) gauge(name, unit, help string) metric.Float64ObservableGauge {
 // the pipeline: that would hold up everybody who counts until Temporal has
 // answered. A scraper that goes away does not spoil it for the next.
 func (w *watched) refresh(ctx context.Context) {
-	if w.survey == nil {
+	if w.Survey == nil {
 		return
 	}
 	w.mu.Lock()
@@ -99,26 +111,33 @@ func (w *watched) refresh(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), surveyTimeout)
 	defer cancel()
-	survey := w.survey(ctx)
+	survey := w.Survey(ctx)
 	w.at = time.Now()
 	w.last.Store(&survey)
 }
 
 // gauges are what is asked at a scrape.
 type gauges struct {
-	redis, up, waiting, parked, oldest, held, backlog, pollers metric.Float64ObservableGauge
+	redis, held, since, up, waiting, parked, oldest, open, backlog, pollers, stopped metric.Float64ObservableGauge
 }
 
 func (g gauges) observe(o metric.Observer, w *watched) {
-	o.ObserveFloat64(g.redis, truth(w.redis()))
-	s := w.last.Load()
-	if s == nil {
-		return
+	o.ObserveFloat64(g.redis, truth(w.Redis()))
+	for connector, paused := range w.Lanes() {
+		label := metric.WithAttributes(attribute.String("connector", connector))
+		o.ObserveFloat64(g.held, truth(paused > 0), label)
+		o.ObserveFloat64(g.since, paused.Seconds(), label)
 	}
+	if s := w.last.Load(); s != nil {
+		g.survey(o, s)
+	}
+}
+
+func (g gauges) survey(o metric.Observer, s *Survey) {
 	o.ObserveFloat64(g.up, truth(s.Up))
 	each(o, g.waiting, "connector", s.Waiting)
 	each(o, g.parked, "connector", s.Parked)
-	each(o, g.held, "workflow", s.ParkedWorkflows)
+	each(o, g.open, "workflow", s.ParkedWorkflows)
 	for connector, age := range s.Oldest {
 		o.ObserveFloat64(g.oldest, age.Seconds(), metric.WithAttributes(attribute.String("connector", connector)))
 	}
@@ -126,6 +145,7 @@ func (g gauges) observe(o metric.Observer, w *watched) {
 		labels := metric.WithAttributes(attribute.String("queue", queue.Name), attribute.String("type", queue.Type))
 		o.ObserveFloat64(g.backlog, float64(state.Backlog), labels)
 		o.ObserveFloat64(g.pollers, float64(state.Pollers), labels)
+		o.ObserveFloat64(g.stopped, truth(state.Paused), labels)
 	}
 }
 
