@@ -3,7 +3,7 @@
 LINT := go tool -modfile=tools/go.mod
 NESTED := $(patsubst %/go.mod,%,$(filter-out tools/go.mod,$(wildcard */go.mod examples/*/go.mod)))
 
-.PHONY: help check fmt lint test race short fuzz bench e2e generate tidy build dev clean
+.PHONY: help check fmt lint test race short fuzz bench microbench e2e generate tidy build dev clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -32,8 +32,11 @@ short: ## run the tests that take seconds
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	.ci/fuzz $(or $(FUZZTIME),30s)
 
-bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./...
+bench: ## measure the daemon against a bare workflow; BENCH=quota for one, SHORT=1 to try
+	go test -run '^$$' -bench '(?i)$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./bench $(if $(SHORT),-short) $(ARGS)
+
+microbench: ## run the benchmarks of single functions
+	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v '/bench$$')
 
 e2e: ## run the tests that drive the whole daemon through faults
 	go test -count=1 -timeout 20m -v ./e2e/...
