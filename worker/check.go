@@ -71,7 +71,7 @@ at 0 and 3.`,
 			if err != nil {
 				return err
 			}
-			instances, err := openInstances(c, a.registry, nil)
+			instances, err := openInstances(c, a.registry, nil, nil)
 			if err != nil {
 				return err
 			}

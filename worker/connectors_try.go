@@ -80,7 +80,7 @@ func (a *app) tryConnector(ctx context.Context, c *config.Config, name string, p
 	if !ok {
 		return fmt.Errorf("%s has no connector %q; it has %s", a.configFile, name, strings.Join(sortedNames(c), ", "))
 	}
-	inst, err := openInstance(settings, a.registry, nil)
+	inst, err := openInstance(settings, a.registry, nil, nil)
 	if err != nil {
 		return err
 	}

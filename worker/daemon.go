@@ -18,6 +18,7 @@ import (
 	"crmsync/activities"
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/internal/budget"
 	"crmsync/internal/ingress"
 	"crmsync/internal/ledger"
 	"crmsync/internal/metrics"
@@ -63,11 +64,18 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	if err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
-	instances, err := openInstances(c, registry, measures)
+	ring, err := ringOf(c)
 	if err != nil {
 		return nil, err
 	}
-	ring, err := ringOf(c)
+	memory, err := ledger.Open(ledger.Options{
+		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"),
+		OnOp: measures.Redis,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("redis.url: %w", err)
+	}
+	instances, err := openInstances(c, registry, measures, budget.New(memory))
 	if err != nil {
 		return nil, err
 	}
@@ -75,14 +83,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{config: c, part: does, log: log, metrics: measures, temporal: temporal, up: make(chan struct{}), fatal: make(chan error, 1)}
-	d.ledger, err = ledger.Open(ledger.Options{
-		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"),
-		OnOp: measures.Redis,
-	})
-	if err != nil {
-		return nil, fmt.Errorf("redis.url: %w", err)
-	}
+	d := &daemon{config: c, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, up: make(chan struct{}), fatal: make(chan error, 1)}
 	for _, instance := range instances {
 		instance.Board, instance.Log = d.ledger, log.Named("lane")
 	}

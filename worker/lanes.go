@@ -16,6 +16,7 @@ import (
 	"crmsync/activities"
 	"crmsync/config"
 	"crmsync/connectors"
+	"crmsync/internal/budget"
 	"crmsync/internal/lane"
 	"crmsync/internal/metrics"
 	"crmsync/workflows"
@@ -34,19 +35,20 @@ const (
 )
 
 // openInstances builds the configured connectors, whose requests are counted
-// unless m is nil. All problems are reported at once.
-func openInstances(c *config.Config, registry *connectors.Registry, m *metrics.Metrics) (map[string]*activities.Instance, error) {
+// unless m is nil, and keep the CRM accounts' limits unless budgets is. All
+// problems are reported at once.
+func openInstances(c *config.Config, registry *connectors.Registry, m *metrics.Metrics, budgets *budget.Budgets) (map[string]*activities.Instance, error) {
 	instances := map[string]*activities.Instance{}
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(c.Connectors)) {
-		instance, err := openInstance(c.Connectors[name], registry, m)
+		instance, err := openInstance(c.Connectors[name], registry, m, budgets)
 		problems = append(problems, err)
 		instances[name] = instance
 	}
 	return instances, errors.Join(problems...)
 }
 
-func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics.Metrics) (*activities.Instance, error) {
+func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics.Metrics, budgets *budget.Budgets) (*activities.Instance, error) {
 	definition, ok := registry.Get(c.Type)
 	if !ok {
 		return nil, c.Errorf("type", "this build has no connector %q; see 'crmsync connectors'", c.Type)
@@ -55,12 +57,24 @@ func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics
 	if m != nil {
 		client.Transport = m.Transport(c.Name(), client.Transport)
 	}
+	var limited *budget.Transport
+	if budgets != nil {
+		limited = budgets.Transport(c.Budget.Account, c.Budget.Share.Fraction(), client.Transport)
+		client.Transport = limited
+	}
 	connector, err := definition.Open(c, connectors.Env{Client: client})
 	if err != nil {
 		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
 	}
+	definition = definition.For(connector)
+	if err := connectors.ValidateLimits(definition.Limits); err != nil {
+		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
+	}
+	if limited != nil {
+		limited.Keep(definition)
+	}
 	return &activities.Instance{
-		Name: c.Name(), Definition: definition.For(connector), Connector: connector,
+		Name: c.Name(), Definition: definition, Connector: connector,
 		Contacts: activities.ContactPolicy{
 			Several: string(c.Contacts.Several), None: string(c.Contacts.None), CreateWhen: string(c.Contacts.CreateWhen),
 		},
@@ -68,7 +82,7 @@ func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics
 }
 
 // newHTTPClient is a connector's only way out. Its calls are bounded by their
-// contexts.
+// contexts and, with a budget, by CallTimeout.
 func newHTTPClient() *http.Client {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	transport.MaxIdleConnsPerHost = minSlots

@@ -4,7 +4,7 @@
 //	budgets := budget.New(ledger)                          // one for the process
 //	transport := budgets.Transport("acme", 0.8, next)      // one for each connector
 //	connector, err := definition.Open(cfg, connectors.Env{Client: &http.Client{Transport: transport}})
-//	err = transport.Keep(definition.For(connector))        // the limits, once they are known
+//	transport.Keep(definition.For(connector))              // the limits, once they are known
 //
 // A [Transport] stands in the client that a connector is given. Before each
 // request it takes what the request costs from all buckets ([connectors.Limit])

@@ -28,18 +28,15 @@ type rules struct {
 }
 
 // Keep sets what to keep: the definition's limits, what headers say of them, and
-// how long a request may take. It may be called again; requests under way keep
+// how long a request may take. The limits must be valid
+// ([connectors.ValidateLimits]). It may be called again; requests under way keep
 // the old rules.
-func (t *Transport) Keep(d connectors.Definition) error {
-	if err := connectors.ValidateLimits(d.Limits); err != nil {
-		return err
-	}
+func (t *Transport) Keep(d connectors.Definition) {
 	r := &rules{usage: d.Usage, callTimeout: cmp.Or(d.CallTimeout, connectors.DefaultCallTimeout)}
 	for _, l := range d.Limits {
 		r.buckets = append(r.buckets, newBucket(l, t.share))
 	}
 	t.rules.Store(r)
-	return nil
 }
 
 func (t *Transport) current() *rules {

@@ -25,11 +25,9 @@ func request(t *testing.T) *http.Request {
 	return r
 }
 
-func TestKeepRefusesLimitsThatCannotBeKept(t *testing.T) {
+func TestBeforeKeepThereAreNoLimits(t *testing.T) {
 	t.Parallel()
-	transport := New(newMemory()).Transport("acme", 1, &sender{})
-	require.Error(t, transport.Keep(connectors.Definition{Limits: []connectors.Limit{{Name: "a"}}}))
-	require.NoError(t, send(t.Context(), transport, ""), "there are no limits yet")
+	require.NoError(t, send(t.Context(), New(newMemory()).Transport("acme", 1, &sender{}), ""))
 }
 
 func TestWithoutLimitsNobodyIsAsked(t *testing.T) {
@@ -105,7 +103,7 @@ func TestAmbiguityIsPreserved(t *testing.T) {
 		return e
 	}
 	limits := []connectors.Limit{{Name: "a", Amount: 2, Window: time.Hour}}
-	require.NoError(t, transport.Keep(connectors.Definition{CallTimeout: 100 * time.Millisecond, Limits: limits}))
+	transport.Keep(connectors.Definition{CallTimeout: 100 * time.Millisecond, Limits: limits})
 	timedOut := put(server.URL)
 	<-arrived
 	require.True(t, timedOut.Ambiguous, "it was sent")
@@ -162,7 +160,7 @@ func TestHeadersAreToldWhereTheySayLess(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		shared, crm := newMemory(), &sender{}
 		transport := New(shared).Transport("acme", 0.8, crm)
-		require.NoError(t, transport.Keep(connectors.Definition{Limits: []connectors.Limit{five}, Usage: usageOf}))
+		transport.Keep(connectors.Definition{Limits: []connectors.Limit{five}, Usage: usageOf})
 		left := "xxxxx" // 4 of 5, as is known
 		crm.answer = func(*http.Request) (*http.Response, error) { return ok("Left", left), nil }
 		require.NoError(t, send(t.Context(), transport, ""))
