@@ -57,11 +57,8 @@ func TestIdleMemory(t *testing.T) {
 	}
 	st := newStack(t, setup{})
 	p := st.prepare()
-	p.useSandbox(t)
-	p.cmd = exec.Command(buildProgram(t), "run", "--config", p.config)
-	p.cmd.Stdout, p.cmd.Stderr = p.log, p.log
-	require.NoError(t, p.cmd.Start())
-	p.ready()
+	p.useSandbox(t, 1)
+	p.run(buildProgram(t))
 	p.accepted(inbound("msg_one", "+15125551234", "so that everything has been used once").json())
 	require.Equal(t, connectors.Written, st.result("main/msg_one/sms.received").Deliveries["crm"].State)
 	resident := p.resident(t)
@@ -78,9 +75,9 @@ func buildProgram(t *testing.T) string {
 	return file
 }
 
-// useSandbox makes the connector that of the sandbox CRM: the test CRM's is in
-// no release.
-func (p *process) useSandbox(t *testing.T) {
+// useSandbox makes the connector, and n-1 more, that of the sandbox CRM: the test
+// CRM's is in no release.
+func (p *process) useSandbox(t *testing.T, n int) {
 	t.Helper()
 	sandbox, err := crm.Open(filepath.Join(t.TempDir(), "sandbox.db"), crm.NoSync())
 	require.NoError(t, err)
@@ -90,7 +87,12 @@ func (p *process) useSandbox(t *testing.T) {
 		server.Close()
 		require.NoError(t, sandbox.Close())
 	})
-	p.configure(t, fmt.Sprintf("{ type: sandbox, base_url: %q }", server.URL))
+	one := fmt.Sprintf("{ type: sandbox, base_url: %q }", server.URL)
+	more := ""
+	for i := range n - 1 {
+		more += fmt.Sprintf("\n  crm%d: %s", i+2, one)
+	}
+	p.configure(t, one+more)
 }
 
 // configure replaces the connector in the configuration.
