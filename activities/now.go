@@ -7,8 +7,13 @@ import (
 	"crmsync/connectors"
 )
 
-// patience is how long a workflow waits for what it tries by itself.
-const patience = 3 * time.Second
+const (
+	// patience is how long a workflow waits for what it tries by itself.
+	patience = 3 * time.Second
+	// NowTimeout bounds DeliverNow, which ends by itself before. It is well below
+	// the ten seconds that a workflow task may take.
+	NowTimeout = patience + 2*time.Second
+)
 
 // DeliverNow is Deliver for a workflow that tries by itself, as a local activity,
 // before it gives the delivery to the connector's queue: where the lane flows in
@@ -16,19 +21,11 @@ const patience = 3 * time.Second
 // result where it is not worth a try, or did not succeed within a few seconds;
 // then Deliver does it. It fails nothing.
 //
-// Never in class D: a process that dies runs a local activity again as a first
+// Texts only: what was sent may still land after the patience has ended, and a
+// status must not land after a later one. And never in class D: a process that dies runs a local activity again as a first
 // attempt, which could write blindly twice.
 func (a *Activities) DeliverNow(ctx context.Context, in DeliverInput) (DeliverResult, error) {
-	return a.now(ctx, in.Connector, func(ctx context.Context) (DeliverResult, error) { return a.Deliver(ctx, in) })
-}
-
-// UpdateStatusNow is DeliverNow for UpdateStatus.
-func (a *Activities) UpdateStatusNow(ctx context.Context, in StatusInput) (DeliverResult, error) {
-	return a.now(ctx, in.Connector, func(ctx context.Context) (DeliverResult, error) { return a.UpdateStatus(ctx, in) })
-}
-
-func (a *Activities) now(ctx context.Context, connector string, try func(context.Context) (DeliverResult, error)) (DeliverResult, error) {
-	inst, ok := a.Instances[connector]
+	inst, ok := a.Instances[in.Connector]
 	if !ok || stopping(ctx) {
 		return DeliverResult{}, nil
 	}
@@ -41,7 +38,7 @@ func (a *Activities) now(ctx context.Context, connector string, try func(context
 	results := make(chan DeliverResult, 1)
 	go func() {
 		defer cancel()
-		result, err := try(work)
+		result, err := a.Deliver(work, in)
 		if err != nil {
 			result = DeliverResult{} // the durable attempt will say why
 		}

@@ -105,14 +105,3 @@ func TestDeliverNowIsJoined(t *testing.T) {
 	require.Equal(t, "record", out.Record.ID)
 	require.Equal(t, []string{"put"}, w.crm.calls)
 }
-
-func TestUpdateStatusNow(t *testing.T) {
-	t.Parallel()
-	w := flowing(t)
-	w.ledger.RememberRecord(t.Context(), "crm", "main/msg_1", ref("record"))
-	in := activities.StatusInput{Connector: "crm", Event: received(), Text: "main/msg_1/sms.sent"}
-	in.Event.Kind = "sms.failed"
-	out, err := run[activities.DeliverResult](w, w.acts.UpdateStatusNow, in)
-	require.NoError(t, err)
-	require.Equal(t, connectors.Written, out.State)
-}

@@ -15,7 +15,7 @@ import (
 )
 
 // counting counts the attempts of one connector's lane, and the deliveries that
-// they end.
+// they end. Without a connector it counts what workflows try at once.
 type counting struct {
 	interceptor.WorkerInterceptorBase
 	connector string
@@ -37,11 +37,24 @@ type countedActivity struct {
 // ExecuteActivity implements interceptor.ActivityInboundInterceptor.
 func (c *countedActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
 	out, err := c.Next.ExecuteActivity(ctx, in)
-	c.metrics.Attempt(c.connector, activity.GetInfo(ctx).ActivityType.Name, resultOf(err))
-	if len(in.Args) > 0 {
-		c.delivery(in.Args[0], out, err)
+	connector := c.connector
+	if connector == "" {
+		delivery, ok := firstOf(in.Args).(activities.DeliverInput)
+		if !ok {
+			return out, err
+		}
+		connector = delivery.Connector
 	}
+	c.metrics.Attempt(connector, activity.GetInfo(ctx).ActivityType.Name, resultOf(err))
+	c.delivery(connector, firstOf(in.Args), out, err)
 	return out, err
+}
+
+func firstOf(args []any) any {
+	if len(args) == 0 {
+		return nil
+	}
+	return args[0]
 }
 
 // resultOf is an attempt's result as a label: OK, or the kind of error.
@@ -59,19 +72,19 @@ func resultOf(err error) string {
 }
 
 // delivery counts a delivery that the attempt ended or parked, if it did.
-func (c *counting) delivery(in, out any, err error) {
+func (c *counting) delivery(connector string, in, out any, err error) {
 	kind, ok := kindOf(in)
 	if !ok {
 		return
 	}
 	if err != nil {
 		if app, ok := errors.AsType[*temporal.ApplicationError](err); ok && app.NonRetryable() {
-			c.metrics.Delivery(c.connector, kind, metrics.Parked)
+			c.metrics.Delivery(connector, kind, metrics.Parked)
 		}
 		return
 	}
 	if state := stateOf(out); state != "" {
-		c.metrics.Delivery(c.connector, kind, state)
+		c.metrics.Delivery(connector, kind, state)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestAttemptsAreCounted(t *testing.T) {
 			require.NoError(t, err)
 			counted := &counting{connector: "crm", metrics: m}
 			require.Equal(t, c.result, resultOf(c.err))
-			counted.delivery(c.in, c.out, c.err)
+			counted.delivery("crm", c.in, c.out, c.err)
 			w := httptest.NewRecorder()
 			m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))
 			if c.outcome == "" {
@@ -62,19 +62,30 @@ func TestAttemptsAreCounted(t *testing.T) {
 	}
 }
 
-// The SDK hands inputs and results on as the types that they are.
+// The SDK hands inputs and results on as the types that they are, on a lane's
+// worker as on that of the workflows, which try at once.
 func TestAttemptsAreIntercepted(t *testing.T) {
 	t.Parallel()
+	for name, connector := range map[string]string{"a lane's": "crm", "the workflows'": ""} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			attemptsAreIntercepted(t, connector)
+		})
+	}
+}
+
+func attemptsAreIntercepted(t *testing.T, connector string) {
+	t.Helper()
 	m, err := metrics.New(metrics.Options{Connectors: []string{"crm"}})
 	require.NoError(t, err)
 	var suite testsuite.WorkflowTestSuite
 	env := suite.NewTestActivityEnvironment()
-	env.SetWorkerOptions(sdk.Options{Interceptors: []interceptor.WorkerInterceptor{&counting{connector: "crm", metrics: m}}})
+	env.SetWorkerOptions(sdk.Options{Interceptors: []interceptor.WorkerInterceptor{&counting{connector: connector, metrics: m}}})
 	deliver := func(context.Context, activities.DeliverInput) (activities.DeliverResult, error) {
 		return activities.DeliverResult{State: connectors.Written}, nil
 	}
 	env.RegisterActivity(deliver)
-	_, err = env.ExecuteActivity(deliver, activities.DeliverInput{Event: sms.Event{Kind: sms.Sent}})
+	_, err = env.ExecuteActivity(deliver, activities.DeliverInput{Connector: "crm", Event: sms.Event{Kind: sms.Sent}})
 	require.NoError(t, err)
 	w := httptest.NewRecorder()
 	m.Handler().ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/metrics", nil))

@@ -121,6 +121,7 @@ func (d *daemon) homeWorker() worker.Worker {
 		MaxConcurrentActivityTaskPollers: pollers,
 		WorkerStopTimeout:                stopTimeout,
 		OnFatalError:                     d.giveUp,
+		Interceptors:                     []interceptor.WorkerInterceptor{&counting{metrics: d.metrics}},
 	})
 	register(home)
 	home.RegisterActivity(d.acts)

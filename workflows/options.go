@@ -89,5 +89,14 @@ func locally(ctx workflow.Context) workflow.Context {
 	})
 }
 
+// atOnce is for a try within the workflow's own task, which is not repeated.
+func atOnce(ctx workflow.Context, summary string) workflow.Context {
+	return workflow.WithLocalActivityOptions(ctx, workflow.LocalActivityOptions{
+		StartToCloseTimeout: activities.NowTimeout,
+		RetryPolicy:         &temporal.RetryPolicy{MaximumAttempts: 1},
+		Summary:             summary,
+	})
+}
+
 // deployment is the name of the deployment, which is that of its task queue.
 func deployment(ctx workflow.Context) string { return workflow.GetInfo(ctx).TaskQueueName }

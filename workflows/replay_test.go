@@ -96,6 +96,12 @@ func record(t *testing.T) {
 func (s *stage) act(w worker.ActivityRegistry) {
 	as := func(name string, f any) { w.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name}) }
 	as("Deliver", s.deliver)
+	as("DeliverNow", func(ctx context.Context, in activities.DeliverInput) (activities.DeliverResult, error) {
+		if in.Connector == "late" {
+			return activities.DeliverResult{}, nil
+		}
+		return s.deliver(ctx, in)
+	})
 	as("UpdateStatus", func(_ context.Context, in activities.StatusInput) (activities.DeliverResult, error) {
 		if strings.Contains(in.Event.Message.ID, "superseded") && in.Event.Kind == sms.Delivered {
 			return activities.DeliverResult{}, temporal.NewApplicationErrorWithOptions("waits", activities.Waiting,
@@ -214,8 +220,10 @@ func (s *stage) recordListed() {
 		s.repair(id, workflows.UpdateRetry, workflows.Repair{Reason: "the field is optional now"})
 	})
 	two := s.event(sms.Received, "two")
-	two.Plain, two.Targets, two.Revision = false, []string{"late", "crm"}, workflows.Revision
+	two.Plain, two.Targets, two.Revision = false, []string{"late", "crm"}, 1
 	s.run("SyncEvent-revision-1-shows-each", activities.SyncEvent, two, nil)
+	two.Event.Message.ID, two.Revision = "at once", 2
+	s.run("SyncEvent-revision-2-tries-at-once", activities.SyncEvent, two, nil)
 	again := s.event(sms.Delivered, "again")
 	again.Plain, again.Live, again.Resync = false, false, &workflows.Repair{Connector: "crm", Reason: "deleted by mistake", By: "ada"}
 	s.calls.Store(0)

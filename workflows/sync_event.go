@@ -45,8 +45,10 @@ type SyncInput struct {
 const (
 	// revisionEach shows each delivery that has ended while others still wait.
 	revisionEach = 1
+	// revisionNow tries to deliver a text in the workflow's own process first.
+	revisionNow = 2
 	// Revision is the present one.
-	Revision = revisionEach
+	Revision = revisionNow
 )
 
 const (
@@ -68,7 +70,8 @@ type sync struct {
 	in         SyncInput
 	yard       yard
 	deliveries map[string]activities.DeliveryResult
-	open       int // deliveries that have not ended
+	open       int             // deliveries that have not ended
+	queued     map[string]bool // connectors that are left to their queues
 	answers    map[string]activities.Answer
 	superseded bool
 }
@@ -77,7 +80,7 @@ type sync struct {
 // every delivery has: what a CRM refuses for good is parked until a person
 // decides.
 func SyncEvent(ctx workflow.Context, in SyncInput) (activities.SyncResult, error) {
-	s := &sync{in: in, deliveries: map[string]activities.DeliveryResult{}, answers: map[string]activities.Answer{}}
+	s := &sync{in: in, deliveries: map[string]activities.DeliveryResult{}, queued: map[string]bool{}, answers: map[string]activities.Answer{}}
 	s.yard.changed = s.publish
 	if err := s.yard.accept(ctx, UpdateRetry, UpdateSkip, UpdateLink); err != nil {
 		return activities.SyncResult{}, err
@@ -192,9 +195,8 @@ func (s *sync) try(ctx workflow.Context, in activities.DeliverInput, text string
 	}
 	byHand := in.Match
 	for gone := 0; gone < maxGone; {
-		var out activities.DeliverResult
 		delete(s.answers, in.Connector)
-		err := workflow.ExecuteActivity(s.at(ctx, in.Connector), a.Deliver, in).Get(ctx, &out)
+		out, err := s.send(ctx, in)
 		switch {
 		case err == nil && !out.Asked && byHand != nil:
 			s.link(ctx, in.Connector, *byHand)
@@ -215,9 +217,26 @@ func (s *sync) try(ctx workflow.Context, in activities.DeliverInput, text string
 	return activities.DeliveryResult{}, temporal.NewApplicationError("the CRM does not have this contact", string(connectors.NotFound))
 }
 
+// send delivers a text: at once and within this task, where that is likely to
+// work, else by the connector's queue, where it waits for as long as it takes.
+func (s *sync) send(ctx workflow.Context, in activities.DeliverInput) (out activities.DeliverResult, err error) {
+	var a *activities.Activities
+	if s.in.Revision >= revisionNow && s.in.Live && !s.queued[in.Connector] {
+		err = workflow.ExecuteLocalActivity(atOnce(ctx, s.summary(in.Connector)), a.DeliverNow, in).Get(ctx, &out)
+		if err == nil && (out.Asked || out.State != "") {
+			return out, nil
+		}
+		s.queued[in.Connector] = true
+	}
+	err = workflow.ExecuteActivity(s.at(ctx, in.Connector), a.Deliver, in).Get(ctx, &out)
+	return out, err
+}
+
+func (s *sync) summary(connector string) string { return string(s.in.Event.Kind) + " → " + connector }
+
 func (s *sync) at(ctx workflow.Context, connector string) workflow.Context {
 	queue := activities.ConnectorQueue(deployment(ctx), connector)
-	return atConnector(ctx, queue, string(s.in.Event.Kind)+" → "+connector)
+	return atConnector(ctx, queue, s.summary(connector))
 }
 
 func resultOf(out activities.DeliverResult) activities.DeliveryResult {

@@ -651,3 +651,58 @@ func TestSyncEventEndsADeliveredStatusThatStillWaitsForItsText(t *testing.T) {
 		})
 	}
 }
+
+// A live text is tried at once, and goes to the connector's queue only where
+// that does not work.
+func TestSyncEventTriesAtOnce(t *testing.T) {
+	t.Parallel()
+	atOnce := func(live bool) workflows.SyncInput {
+		in := to("hubspot", "close")
+		in.Live, in.Revision = live, workflows.Revision
+		return in
+	}
+	onlyHubspot := func(_ int, in activities.DeliverInput) (activities.DeliverResult, error) {
+		if in.Connector == "close" {
+			return activities.DeliverResult{}, nil
+		}
+		return written("r-now", "c1"), nil
+	}
+	queued := func(int, activities.DeliverInput) (activities.DeliverResult, error) {
+		return written("r-queue", "c1"), nil
+	}
+
+	e := newEnv(t)
+	now, later := on(e, acts.DeliverNow, onlyHubspot), on(e, acts.Deliver, queued)
+	got := result[activities.SyncResult](e, workflows.SyncEvent, atOnce(true))
+	require.Equal(t, "r-now", got.Deliveries["hubspot"].Record.ID)
+	require.Equal(t, "r-queue", got.Deliveries["close"].Record.ID)
+	require.Len(t, now.all(), 2)
+	require.Len(t, later.all(), 1)
+	require.Equal(t, "close", later.all()[0].Connector)
+
+	e = newEnv(t)
+	now, later = on(e, acts.DeliverNow, onlyHubspot), on(e, acts.Deliver, queued)
+	result[activities.SyncResult](e, workflows.SyncEvent, atOnce(false))
+	require.Empty(t, now.all(), "history waits its turn")
+	require.Len(t, later.all(), 2)
+}
+
+// The contact that EnsureContact answers is used for a second try at once.
+func TestSyncEventTriesAtOnceWithItsAnswer(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	now := on(e, acts.DeliverNow, func(n int, _ activities.DeliverInput) (activities.DeliverResult, error) {
+		if n == 1 {
+			return activities.DeliverResult{Asked: true}, nil
+		}
+		return written("r1", "c2"), nil
+	})
+	e.after(time.Second, func() {
+		e.SignalWorkflow(activities.SignalAnswer, activities.Answer{Connector: "hubspot", Match: matchOf("c2")})
+	})
+	in := to("hubspot")
+	in.Revision = workflows.Revision
+	got := result[activities.SyncResult](e, workflows.SyncEvent, in)
+	require.Equal(t, connectors.Written, got.Deliveries["hubspot"].State)
+	require.Equal(t, "c2", now.all()[1].Match.Contact.ID)
+}

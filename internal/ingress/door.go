@@ -169,6 +169,9 @@ func (d *Door) send(options *client.StartWorkflowOptions, in *workflows.SyncInpu
 }
 
 func (d *Door) execute(ctx context.Context, options client.StartWorkflowOptions, in workflows.SyncInput) (string, error) {
+	// Where this process runs workflows, too, Temporal hands it the first task
+	// with its answer. If that is lost, the task comes again after ten seconds.
+	options.EnableEagerStart = true
 	err := withoutAttributes(&options, &in.Plain, func() error {
 		_, err := d.Temporal.ExecuteWorkflow(ctx, options, activities.SyncEvent, in)
 		return err
