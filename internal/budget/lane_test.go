@@ -29,7 +29,7 @@ func TestWaitsInOrderOfArrival(t *testing.T) {
 		<-time.After(11 * time.Second)
 		require.Equal(t, 10, crm.count())
 		<-time.After(11 * time.Second)
-		require.Equal(t, []string{"/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9", "/10", "/11"}, crm.paths)
+		require.Equal(t, []string{"/0", "/1", "/2", "/3", "/4", "/5", "/6", "/7", "/8", "/9", "/10", "/11"}, crm.seen())
 		require.Equal(t, 5+1+5+1+2, shared.count(), "only the first asks, and only when there is hope")
 		require.Zero(t, transport.State().Waiting)
 	})
@@ -73,9 +73,9 @@ func TestUrgentRequestsUseTheHeadRoom(t *testing.T) {
 			}
 			synctest.Wait()
 			require.Equal(t, 5, crm.count(), "the vendor's amount holds for urgent ones")
-			require.Equal(t, 5-ordinary, strings.Count(strings.Join(crm.paths, " "), "consent"))
+			require.Equal(t, 5-ordinary, strings.Count(strings.Join(crm.seen(), " "), "consent"))
 			<-time.After(11 * time.Second)
-			require.Equal(t, 3, strings.Count(strings.Join(crm.paths, " "), "consent"), "urgent ones are the first")
+			require.Equal(t, 3, strings.Count(strings.Join(crm.seen(), " "), "consent"), "urgent ones are the first")
 			<-time.After(time.Minute)
 		})
 	}
