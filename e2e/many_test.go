@@ -53,7 +53,7 @@ func TestManyConnectors(t *testing.T) {
 	})
 	dead.SetFaults(func(f *connectortest.Faults) { f.Down = false })
 	for _, id := range []string{"msg_most", "msg_more"} {
-		require.Equal(t, connectors.Written, st.result("main/"+id+"/sms.received").Deliveries["crm"].State)
+		require.Equal(t, connectors.Written, st.result("main/" + id + "/sms.received").Deliveries["crm"].State)
 	}
 	for i, c := range crms {
 		require.Len(t, c.Messages(), 4, i)

@@ -3,6 +3,7 @@ package e2e
 import (
 	"fmt"
 	"net"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -96,17 +97,17 @@ func TestStatusesDelayNoText(t *testing.T) {
 	st.crm.AddContact(connectortest.Contact{Name: "Sarah Chen", Phones: []string{"+15125551234"}})
 	p := st.daemon()
 	for i := range statuses {
-		p.accepted(outbound(fmt.Sprintf("msg_%d", i), "+15125551234", "hello").json())
+		p.takes(outbound(fmt.Sprintf("msg_%d", i), "+15125551234", "hello").json())
 	}
 	eventually(t, time.Minute, "the texts are written", func() bool { return len(st.crm.Messages()) == statuses })
 
 	p.does("connectors", "pause", "crm")
 	for i := range statuses {
-		p.accepted(outbound(fmt.Sprintf("msg_%d", i), "+15125551234", "hello").as("sms.delivered").json())
+		p.takes(outbound(fmt.Sprintf("msg_%d", i), "+15125551234", "hello").as("sms.delivered").json())
 	}
 	st.awaitBacklog("crmsync-crm", statuses)
 	for i := range texts {
-		p.accepted(inbound(fmt.Sprintf("msg_in_%d", i), "+15125551234", "hello").json())
+		p.takes(inbound(fmt.Sprintf("msg_in_%d", i), "+15125551234", "hello").json())
 	}
 	st.awaitBacklog("crmsync-crm", statuses+texts)
 	st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 200 * time.Millisecond })
@@ -116,4 +117,13 @@ func TestStatusesDelayNoText(t *testing.T) {
 	t.Logf("%d of %d statuses were written before the last text", before, statuses)
 	require.LessOrEqual(t, before, statuses/2, "what was under way already, at most")
 	eventually(t, time.Minute, "the statuses are written", func() bool { return len(st.crm.History()) == statuses })
+}
+
+// takes posts a webhook until it is taken, as JustCall would.
+func (p *process) takes(body []byte) {
+	p.st.t.Helper()
+	eventually(p.st.t, time.Minute, "the webhook is taken", func() bool {
+		a, err := p.try(body)
+		return err == nil && a.Status == http.StatusOK
+	})
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 	taskqueue "go.temporal.io/api/taskqueue/v1"
@@ -28,8 +29,8 @@ func (a *app) connectorsPauseCommand() *cobra.Command {
 		Short: "Let nothing go to a configured connector's CRM until it is resumed",
 		Long: `Pause stops all writing to one CRM, such as for its migration: texts, statuses,
 and opt-outs too, so resume soon. What comes waits in Temporal, at no cost and
-with nothing lost; what was handed to a process just before may still go. Other
-connectors are untouched.
+with nothing lost. It returns once every process knows, after ` + holdsLast.String() + `; a call to the
+CRM that was under way may still end. Other connectors are untouched.
 
 The pause is kept in Temporal, for all processes and whatever is restarted, with
 who set it and why; 'crmsync connectors --status' and 'crmsync check' show it. It
@@ -39,7 +40,11 @@ or newer.`,
 		Args:    args(cobra.ExactArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
 			return a.steer(cmd.Context(), names[0], func(ctx context.Context, h holder) (pauseReport, error) {
-				return h.pause(ctx, reason)
+				report, err := h.pause(ctx, reason)
+				if err == nil {
+					err = everywhere(ctx)
+				}
+				return report, err
 			})
 		},
 	})
@@ -116,6 +121,16 @@ func (h holder) pause(ctx context.Context, reason string) (pauseReport, error) {
 		}
 	}
 	return pauseReport{Connector: h.name, Paused: true, Changed: !was}, nil
+}
+
+// everywhere waits until every process knows of a pause.
+func everywhere(ctx context.Context) error {
+	select {
+	case <-time.After(holdsLast):
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("it is paused, and processes may not know for %s: %w", holdsLast, ctx.Err())
+	}
 }
 
 // resume leaves alone what is no pause, such as a limit that somebody set.

@@ -49,6 +49,7 @@ type daemon struct {
 	ledger   *ledger.Ledger
 	acts     *activities.Activities
 	door     *ingress.Door
+	holds    *holds
 
 	started atomic.Bool   // workers poll
 	up      chan struct{} // closed once they do
@@ -97,6 +98,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 		Deployment: c.Name, Temporal: temporal, Converter: data, Ledger: d.ledger,
 		Hasher: hasher, Instances: instances, Door: d.door, Metrics: measures, Log: log.Named("deliver"),
 	}
+	d.holds = &holds{temporal: temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
 	standing := survey{temporal: temporal, config: c}
 	watched := metrics.Sources{Redis: func() bool { return d.ledger.State().Up }, Lanes: d.pauses, Survey: standing.take}
 	if err := measures.Watch(watched); err != nil {

@@ -121,7 +121,7 @@ func (d *daemon) homeWorker() worker.Worker {
 		MaxConcurrentActivityTaskPollers: pollers,
 		WorkerStopTimeout:                stopTimeout,
 		OnFatalError:                     d.giveUp,
-		Interceptors:                     []interceptor.WorkerInterceptor{&counting{metrics: d.metrics}},
+		Interceptors:                     []interceptor.WorkerInterceptor{d.holds, &counting{metrics: d.metrics}},
 	})
 	register(home)
 	home.RegisterActivity(d.acts)
@@ -150,17 +150,22 @@ func (d *daemon) laneWorker(connector, queue string, slots int) worker.Worker {
 	return w
 }
 
-// runLanes keeps the gates of this process's lanes in step with the fleet's. What
-// stop finds unsent goes back to Temporal at once.
+// runLanes keeps the gates of this process's lanes in step with the fleet's, and
+// operators' pauses in mind. What stop finds unsent goes back to Temporal at once.
 func (d *daemon) runLanes() (stop func()) {
 	var wg sync.WaitGroup
+	ctx, cancel := context.WithCancel(context.Background())
 	for _, name := range d.part.lanes {
-		wg.Go(func() { d.acts.Instances[name].Lane().Run(context.Background()) })
+		wg.Go(func() { d.acts.Instances[name].Lane().Run(ctx) })
+	}
+	if d.part.does(roleWorkflows) {
+		wg.Go(func() { d.holds.watch(ctx, d.part.lanes) })
 	}
 	return func() {
 		for _, name := range d.part.lanes {
 			d.acts.Instances[name].Lane().Stop()
 		}
+		cancel()
 		wg.Wait()
 	}
 }
