@@ -133,12 +133,6 @@ func (s *sender) seen() []string {
 	return slices.Clone(s.paths)
 }
 
-func (s *sender) answers(answer func(*http.Request) (*http.Response, error)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.answer = answer
-}
-
 // within answers how many requests were sent so long ago at most.
 func (s *sender) within(d time.Duration) (n int) {
 	s.mu.Lock()
