@@ -32,8 +32,8 @@ short: ## run the tests that take seconds
 fuzz: ## fuzz every target for FUZZTIME (30s)
 	.ci/fuzz $(or $(FUZZTIME),30s)
 
-bench: ## measure the daemon against a bare workflow; BENCH=quota for one, SHORT=1 to try
-	go test -run '^$$' -bench '(?i)$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./bench $(if $(SHORT),-short) $(ARGS)
+bench: ## measure the daemon against a bare workflow; BENCH=quota for one, SHORT=1 or LONG=1
+	go test -run '^$$' -bench '(?i)$(or $(BENCH),.)' -benchtime 1x -timeout 2h ./bench $(if $(SHORT),-short) $(if $(LONG),-long) $(ARGS)
 
 microbench: ## run the benchmarks of single functions
 	go test -run '^$$' -bench . -benchmem $$(go list ./... | grep -v '/bench$$')

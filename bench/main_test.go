@@ -8,6 +8,7 @@
 //	make bench                 # everything, about a quarter of an hour on two cores
 //	make bench BENCH=quota     # one scenario
 //	make bench SHORT=1         # small numbers, to try a change
+//	make bench LONG=1          # the sizes that the targets speak of
 //	go test -run '^$' -bench Saturation -benchtime 1x ./bench -profile /tmp/profile
 //
 // The servers, the daemons and the floor's worker are processes of their own,
@@ -43,7 +44,7 @@ var (
 	profileFlag = flag.String("profile", "", "`folder` for CPU profiles of the daemons and of the floor's worker")
 	outFlag     = flag.String("out", "", "Markdown `file` that gets the results after its line "+marker)
 	runsFlag    = flag.Int("runs", 5, "how often floor and daemon take turns")
-	scaleFlag   = flag.Float64("scale", 1, "how long an outage lasts, and how large backlogs are, as a part of the default")
+	longFlag    = flag.Bool("long", false, "a backlog of 20,000 texts and an outage of ten minutes: an hour in all")
 )
 
 func TestMain(m *testing.M) {
@@ -83,18 +84,18 @@ func play(role func(context.Context) int) int {
 	return role(ctx)
 }
 
-// sized scales a number to the size of the run: -short takes a fifth.
-func sized(n int) int {
-	if testing.Short() {
-		n /= 5
+// size picks a number for the form of the run.
+func size(short, usual, long int) int {
+	switch {
+	case testing.Short():
+		return short
+	case *longFlag:
+		return long
 	}
-	return max(int(float64(n)**scaleFlag), 1)
+	return usual
 }
 
 // runs is how often floor and daemon take turns.
 func runs() int {
-	if testing.Short() {
-		return 1
-	}
-	return *runsFlag
+	return size(1, *runsFlag, *runsFlag)
 }

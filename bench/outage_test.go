@@ -10,13 +10,8 @@ import (
 	"crmsync/connectors/connectortest"
 )
 
-const (
-	// outagePace is such that 10,000 events come in ten minutes.
-	outagePace = 10_000.0 / 600
-	// outageSeconds is how long the CRM is down at scale 1; make bench SCALE=10 is
-	// the long form.
-	outageSeconds = 60
-)
+// outagePace is such that 10,000 events come in ten minutes.
+const outagePace = 10_000.0 / 600
 
 // BenchmarkOutage takes one of two CRMs away, while events for both arrive at two
 // daemons.
@@ -25,8 +20,9 @@ func BenchmarkOutage(b *testing.B) {
 	st := newStack(b, sqlite, map[string]*crm{"dead": dead, "other": other})
 	st.start(2)
 	st.know("dead")
-	n := max(int(outagePace*float64(sized(outageSeconds))), 50)
-	before := timesOf(flood(b, st.ours("other"), ids("before", n), openLoop(outagePace)))
+	seconds := size(10, 60, 600)
+	n := int(outagePace * float64(seconds))
+	before := timesOf(flood(b, st.ours("other"), ids("before", min(n, 1000)), openLoop(outagePace)))
 	st.settle()
 
 	events := ids("outage", n)
@@ -39,7 +35,7 @@ func BenchmarkOutage(b *testing.B) {
 	late := land(b, st.ours("dead"), events, flights)
 	st.settle()
 
-	scenario := fmt.Sprintf("outage of %d s, %d events, 2 daemons", sized(outageSeconds), n)
+	scenario := fmt.Sprintf("outage of %d s, %d events, 2 daemons", seconds, n)
 	results.row(b, scenario, "the other CRM before", before)
 	results.row(b, scenario, "the other CRM meanwhile", timesOf(flights))
 	results.atMost(scenario, "attempts per event", (st.attempts("dead")-attempts)/float64(n), 2)

@@ -10,7 +10,7 @@ const pace = 50
 // BenchmarkPaced sends at a steady pace, however long the answers take.
 func BenchmarkPaced(b *testing.B) {
 	onEach(b, func(b *testing.B, database string) {
-		floor, ours := compare(b, database, runs(), sized(400), openLoop(pace))
+		floor, ours := compare(b, database, runs(), size(100, 400, 400), openLoop(pace))
 		scenario := "paced, " + database
 		_, o := results.compared(b, scenario, floor, ours)
 		above := milliseconds(crmLatency)

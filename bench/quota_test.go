@@ -13,15 +13,16 @@ import (
 // while the CRM keeps its answers back (for the floor, while Temporal does not
 // hand out the activities), and the clock starts when it lets go.
 func BenchmarkQuota(b *testing.B) {
-	b.Run("hubspot", func(b *testing.B) { likeHubspot(b, 1, sized(20_000), 5000) })
-	b.Run("hubspot-two", func(b *testing.B) { likeHubspot(b, 2, sized(5000), 1250) })
+	b.Run("hubspot", func(b *testing.B) { likeHubspot(b, 1, size(500, 6000, 20_000)) })
+	b.Run("hubspot-two", func(b *testing.B) { likeHubspot(b, 2, size(500, 3000, 5000)) })
 	b.Run("tight", func(b *testing.B) { tightly(b, 1) })
 	b.Run("tight-two", func(b *testing.B) { tightly(b, 2) })
 }
 
-// likeHubspot: the contacts exist in the CRM, and are not remembered.
-func likeHubspot(b *testing.B, daemons, texts, contacts int) {
-	st := newStack(b, sqlite, map[string]*crm{"crm": newCRM(b, hubspot, 300*time.Millisecond, contacts)})
+// likeHubspot: each contact has four texts, exists in the CRM, and is not
+// remembered.
+func likeHubspot(b *testing.B, daemons, texts int) {
+	st := newStack(b, sqlite, map[string]*crm{"crm": newCRM(b, hubspot, 300*time.Millisecond, texts/4)})
 	st.start(daemons)
 	floor := st.drain(st.floor(), "floor", max(texts/5, 100))
 	ours := st.drain(st.ours("crm"), "crmsync", texts)
@@ -37,7 +38,7 @@ func tightly(b *testing.B, daemons int) {
 	st := newStack(b, sqlite, map[string]*crm{"crm": newCRM(b, tight, crmLatency, 20)})
 	st.start(daemons)
 	st.know("crm")
-	texts := sized(2000)
+	texts := size(500, 2000, 2000)
 	<-time.After(tightWindow) // so that the window is empty
 	o := st.drain(st.ours("crm"), "crmsync", texts)
 	scenario := fmt.Sprintf("quota, %d requests per %s, %d daemons", tightAmount, tightWindow, daemons)

@@ -19,7 +19,7 @@ const (
 // their way. All contacts are remembered.
 func BenchmarkSaturation(b *testing.B) {
 	onEach(b, func(b *testing.B, database string) {
-		floor, ours := compare(b, database, runs(), sized(1000), closedLoop)
+		floor, ours := compare(b, database, runs(), size(200, 1000, 1000), closedLoop)
 		scenario := "saturation, " + database
 		f, o := results.compared(b, scenario, floor, ours)
 		results.atLeast(scenario, "delivered per second, of the floor's", o[delivered]/f[delivered], 0.8)

@@ -31,7 +31,7 @@ const (
 	deployment = "crmsync"
 	token      = "path-token-of-the-benchmark"
 	// patience is how long a scenario may wait for one thing.
-	patience = 15 * time.Minute
+	patience = 30 * time.Minute
 )
 
 // stack is a deployment: Temporal, Redis, CRMs and daemons.
