@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sync/singleflight"
 
 	"crmsync/connectors"
+	"crmsync/internal/budget"
 	"crmsync/sms"
 )
 
@@ -41,7 +42,7 @@ func (l *Lane) Capabilities(ctx context.Context) (connectors.Capabilities, error
 
 // check asks the CRM, and remembers what it can do.
 func (l *Lane) check(ctx context.Context) *connectors.Error {
-	ctx, cancel := context.WithTimeout(ctx, l.Definition.CallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, 2*l.Definition.CallTimeout) // half of it for its turn in the budget
 	defer cancel()
 	limit, err := l.Connector.Check(ctx)
 	if err != nil {
@@ -88,8 +89,10 @@ type Consented struct {
 	Error error
 }
 
-// SetConsent sets the consent of each contact, and answers for each in order.
+// SetConsent sets the consent of each contact, and answers for each in order. It
+// may use the budget's head-room.
 func (l *Lane) SetConsent(ctx context.Context, changes []connectors.ConsentChange) []Consented {
+	ctx = budget.Urgent(ctx)
 	answers := make([]Consented, len(changes))
 	for i, it := range l.consent.add(ctx, changes...) {
 		out, err := l.consent.wait(ctx, it)
