@@ -41,7 +41,7 @@
 // itself before counts, too. What others spent is not known any more, so that
 // nothing is sent for one window first, if that is a minute or shorter: most
 // often Redis is back before. Once it is, a process first tells what it spent
-// alone, and waits a second for others to do so. What one does not tell, since it
+// alone, and waits a second and a half for others to do so. What one does not tell, since it
 // has nothing to send, others may spend once more: at most its part.
 //
 // # Waiting
