@@ -2,6 +2,7 @@ package worker
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -29,15 +30,15 @@ func (h heldServer) WorkflowService() workflowservice.WorkflowServiceClient { re
 
 type heldService struct {
 	workflowservice.WorkflowServiceClient
-	paused, away bool
+	paused, away atomic.Bool
 }
 
 func (s *heldService) DescribeTaskQueue(context.Context, *workflowservice.DescribeTaskQueueRequest, ...grpc.CallOption) (*workflowservice.DescribeTaskQueueResponse, error) {
-	if s.away {
+	if s.away.Load() {
 		return nil, serviceerror.NewUnavailable("away")
 	}
 	answer := &workflowservice.DescribeTaskQueueResponse{}
-	if s.paused {
+	if s.paused.Load() {
 		answer.Config = &taskqueue.TaskQueueConfig{QueueRateLimit: &taskqueue.RateLimitConfig{RateLimit: &taskqueue.RateLimit{}}}
 	}
 	return answer, nil
@@ -82,14 +83,14 @@ func TestHolds(t *testing.T) {
 		require.True(t, attempt(text))
 		require.False(t, attempt(activities.DeliverInput{Connector: "other"}))
 
-		server.paused = true
+		server.paused.Store(true)
 		later(holdsEvery)
 		require.False(t, attempt(text))
-		server.paused = false
+		server.paused.Store(false)
 		later(holdsEvery)
 		require.True(t, attempt(text))
 
-		server.away = true
+		server.away.Store(true)
 		later(holdsEvery)
 		require.True(t, attempt(text), "what was seen holds for a while")
 		later(holdsEvery)
