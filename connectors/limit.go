@@ -26,7 +26,7 @@ type Limit struct {
 	// Cost answers what a request takes from the bucket, 0 where the limit does
 	// not apply to it; nil: each takes 1. It is called once for each HTTP
 	// request, redirects too, and leaves the body alone.
-	Cost func(*http.Request) int
+	Cost func(*http.Request) int `json:"-"`
 }
 
 // Usage is what an answer says about a bucket.

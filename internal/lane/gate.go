@@ -195,7 +195,11 @@ func (g *Gate) pause(reason string, every time.Duration, until time.Time) {
 		return
 	}
 	g.probed = g.now() // so to speak: the failure tells as much
-	g.set(State{Phase: Paused, Reason: reason, Until: until})
+	next := State{Phase: Paused, Reason: reason, Until: until}
+	if g.state.Phase == Probing {
+		next.Since = g.state.Since // still the same outage
+	}
+	g.set(next)
 }
 
 // set changes the phase with the lock held.
