@@ -19,6 +19,9 @@ type batcher[In, Out any] struct {
 	// timeout is how long a call may take. An item that has less time left is not
 	// sent, so that no write happens after its caller has given up.
 	timeout time.Duration
+	// linger is how long a batch may wait for company after one of several items,
+	// and no longer than that one took; 0: not at all.
+	linger time.Duration
 	// admit waits until a call may be made. It answers how many items it may have
 	// (0: as many as fit), and an error once the lane has stopped.
 	// leave says that an admitted call was not made.
@@ -33,6 +36,7 @@ type batcher[In, Out any] struct {
 	waiting []*item[In, Out]
 	running int
 	stopped bool
+	full    chan struct{} // something waits that fills a batch
 }
 
 // verdict says what a result means for its batch.
@@ -88,6 +92,12 @@ func (b *batcher[In, Out]) add(ctx context.Context, in ...In) []*item[In, Out] {
 		return items
 	}
 	b.waiting = append(b.waiting, items...)
+	if len(b.waiting) >= b.max {
+		select {
+		case b.full <- struct{}{}:
+		default:
+		}
+	}
 	if b.running < b.parallel && len(items) > 0 {
 		b.running++
 		go b.run()
@@ -133,8 +143,31 @@ func (b *batcher[In, Out]) run() {
 		case len(batch) == 0:
 			b.leave()
 		default:
+			begun := time.Now()
 			b.settle(batch, b.callFor(batch))
+			b.gather(len(batch), time.Since(begun))
 		}
+	}
+}
+
+// gather waits for the next batch to fill, where requests are counted: under
+// load that halves their number, and at rest it costs nothing.
+func (b *batcher[In, Out]) gather(last int, took time.Duration) {
+	if b.linger == 0 || last == 1 {
+		return
+	}
+	select {
+	case <-b.full: // an old one, or it is full
+	default:
+	}
+	if n := b.backlog(); n == 0 || n >= b.max {
+		return
+	}
+	timer := time.NewTimer(min(took, b.linger))
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-b.full:
 	}
 }
 

@@ -28,6 +28,9 @@ const maxCall = 10 * time.Minute
 // item.
 const singles = 16
 
+// linger is how long a batch waits to fill at a CRM that counts requests.
+const linger = 500 * time.Millisecond
+
 // ErrGivenBack says that an item was not sent: the lane has stopped, or too
 // little time was left for a call.
 var ErrGivenBack = errors.New("not sent: the lane stops, or too little time is left for a call")
@@ -113,7 +116,10 @@ func New(o Options) *Lane {
 }
 
 func newBatcher[In, Out any](l *Lane, n int, call func(context.Context, []In) []Out, errOf func(Out) *connectors.Error) *batcher[In, Out] {
-	b := &batcher[In, Out]{max: n, parallel: 1, timeout: l.Definition.CallTimeout, leave: l.gate.leave}
+	b := &batcher[In, Out]{max: n, parallel: 1, timeout: l.Definition.CallTimeout, leave: l.gate.leave, full: make(chan struct{}, 1)}
+	if len(l.Definition.Limits) > 0 && n > 1 {
+		b.linger = linger
+	}
 	if n == 1 {
 		b.parallel = singles
 	}

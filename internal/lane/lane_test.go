@@ -535,3 +535,39 @@ func TestQuick(t *testing.T) {
 		require.False(t, quick(), "paused")
 	})
 }
+
+// At a CRM that counts requests a batch waits to fill, under load only and no
+// longer than a call takes.
+func TestBatchesFillWhereRequestsAreCounted(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := map[bool]int{}
+		for _, counted := range []bool{false, true} {
+			c := newCRM()
+			c.latency = 300 * time.Millisecond
+			d := connectors.Definition{Name: "test", MaxBatch: batch, CallTimeout: 10 * time.Second}
+			if counted {
+				d.Limits = []connectors.Limit{{Name: "burst", Amount: 100, Window: time.Second}}
+			}
+			l := lane.New(lane.Options{Name: "crm", Connector: c, Definition: d})
+			begun := time.Now()
+			_, err := l.PutMessage(t.Context(), record("alone"))
+			require.NoError(t, err)
+			require.Equal(t, c.latency, time.Since(begun))
+			var wg sync.WaitGroup
+			for i := range 400 { // 40 a second
+				wg.Go(func() {
+					begun := time.Now()
+					_, err := l.PutMessage(t.Context(), record(fmt.Sprint(i)))
+					require.NoError(t, err)
+					require.LessOrEqual(t, time.Since(begun), 4*c.latency)
+				})
+				time.Sleep(25 * time.Millisecond) //nolint:forbidigo // in the bubble's own time
+			}
+			wg.Wait()
+			calls[counted] = len(c.sizes())
+		}
+		t.Logf("400 texts in %d calls, and in %d where requests are counted", calls[false], calls[true])
+		require.Less(t, calls[true], calls[false]*2/3)
+	})
+}
