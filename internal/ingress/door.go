@@ -34,6 +34,8 @@ const (
 	// MaxStarts is how many starts are in flight at most: beyond it Temporal's
 	// throughput collapses.
 	MaxStarts = 64
+	// calmStarts is how many of them are so few that each is answered at once.
+	calmStarts = 8
 	// MaxQuarantined is how much of an undecodable body is kept, in bytes.
 	MaxQuarantined = 256 << 10
 	// lineMemory is how long a process does not tell Redis a line again.
@@ -169,9 +171,10 @@ func (d *Door) send(options *client.StartWorkflowOptions, in *workflows.SyncInpu
 }
 
 func (d *Door) execute(ctx context.Context, options client.StartWorkflowOptions, in workflows.SyncInput) (string, error) {
-	// Where this process runs workflows, too, Temporal hands it the first task
-	// with its answer. If that is lost, the task comes again after ten seconds.
-	options.EnableEagerStart = true
+	// Where this process runs workflows, too, Temporal hands it the first task with
+	// its answer. If that comes too late, the task is lost for ten seconds: so not
+	// while many starts wait for theirs.
+	options.EnableEagerStart = len(d.starts) <= calmStarts
 	err := withoutAttributes(&options, &in.Plain, func() error {
 		_, err := d.Temporal.ExecuteWorkflow(ctx, options, activities.SyncEvent, in)
 		return err
