@@ -25,7 +25,10 @@ import (
 const (
 	// minSlots keeps a connector without batches from working one by one.
 	minSlots = 16
-	maxSlots = 200
+	maxSlots = 400
+	// batchSlots are so many batches: one on its way and one that gathers, for the
+	// search of contacts and for the writing each.
+	batchSlots = 4
 	// consentSlots are apart from the others, so that no backlog stands before
 	// an opt-out.
 	consentSlots = 4
@@ -106,7 +109,7 @@ func (d *daemon) workers() (all []worker.Worker) {
 		all = append(all, d.homeWorker())
 	}
 	for _, instance := range d.part.lanes {
-		slots := min(max(2*d.acts.Instances[instance].Definition.MaxBatch, minSlots), maxSlots)
+		slots := min(max(batchSlots*d.acts.Instances[instance].Definition.MaxBatch, minSlots), maxSlots)
 		all = append(all,
 			d.laneWorker(instance, activities.ConnectorQueue(name, instance), slots),
 			d.laneWorker(instance, activities.ConsentQueue(name, instance), consentSlots))
