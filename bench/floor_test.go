@@ -32,7 +32,7 @@ const (
 // The settings of crmsync's workers; see worker/lanes.go.
 const (
 	lanePollers = 2
-	laneSlots   = 200
+	laneSlots   = 4 * batch
 )
 
 type bareInput struct{ ID, Body string }

@@ -45,12 +45,12 @@ func BenchmarkOutage(b *testing.B) {
 	results.note(scenario, "the backlog was delivered after, s", lastOf(late, func(f flight) time.Time { return f.arrived }).Sub(back).Seconds())
 }
 
-// attempts is how often all daemons tried to deliver, by a task of the queue or at
-// once.
+// attempts is how often all daemons tried to deliver by a task of the queue: those
+// that Temporal retries.
 func (st *stack) attempts(connector string) (sum float64) {
 	st.tb.Helper()
 	for _, d := range st.daemons {
-		sum += d.metric(st.tb, "crmsync_attempts_total", `activity="Deliver`, fmt.Sprintf("connector=%q", connector))
+		sum += d.metric(st.tb, "crmsync_attempts_total", `activity="Deliver"`, fmt.Sprintf("connector=%q", connector))
 	}
 	return sum
 }
