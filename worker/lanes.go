@@ -29,6 +29,10 @@ const (
 	// batchSlots are so many batches: one on its way and one that gathers, for the
 	// search of contacts and for the writing each.
 	batchSlots = 4
+	// openWorkflows is how many are kept in memory, at some 100 kB each; others
+	// are replayed when they go on, which short histories make cheap. A backlog
+	// would otherwise take a gigabyte.
+	openWorkflows = 2000
 	// consentSlots are apart from the others, so that no backlog stands before
 	// an opt-out.
 	consentSlots = 4
@@ -104,6 +108,7 @@ func sameHost(next *http.Request, via []*http.Request) error {
 // workers are one for the workflows, and two for each connector: one dead or
 // slow CRM never delays another. Only those of this process's part are made.
 func (d *daemon) workers() (all []worker.Worker) {
+	worker.SetStickyWorkflowCacheSize(openWorkflows)
 	name := d.config.Name
 	if d.part.does(roleWorkflows) {
 		all = append(all, d.homeWorker())
