@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"iter"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -63,7 +64,7 @@ func newCorrespondence(texts, numbers int) *correspondence {
 	random := rand.New(rand.NewPCG(7, 7))
 	var all []string
 	for len(all) < numbers {
-		if n := fmt.Sprintf("512%03d%04d", 200+random.IntN(700), random.IntN(10000)); !c.numbers[n] {
+		if n := fmt.Sprintf(areaCode+"%03d%04d", 200+random.IntN(700), random.IntN(10000)); !c.numbers[n] {
 			c.numbers[n] = true
 			all = append(all, n)
 		}
@@ -160,10 +161,29 @@ func (c *correspondence) search(where string, dump []byte, found map[string]stri
 		if i := strings.Index(view, word); i >= 0 {
 			found[where+": body"] = around(view, i)
 		}
-		for _, at := range anyNumber.FindAllStringSubmatchIndex(view, -1) {
-			if c.numbers[view[at[2]:at[3]]+view[at[4]:at[5]]+view[at[6]:at[7]]] {
-				found[where+": number"] = around(view, at[2])
+		for i := range indexes(view, areaCode) {
+			near := view[max(0, i-8):min(len(view), i+24)]
+			for _, n := range anyNumber.FindAllStringSubmatch(near, -1) {
+				if c.numbers[n[1]+n[2]+n[3]] {
+					found[where+": number"] = around(view, i)
+				}
 			}
+		}
+	}
+}
+
+// areaCode begins every number of the correspondence.
+const areaCode = "512"
+
+// indexes are all places of part in s.
+func indexes(s, part string) iter.Seq[int] {
+	return func(yield func(int) bool) {
+		for at := 0; ; at++ {
+			i := strings.Index(s[at:], part)
+			if i < 0 || !yield(at+i) {
+				return
+			}
+			at += i
 		}
 	}
 }

@@ -77,7 +77,9 @@ func verdict(ctx context.Context, err error) error {
 	if _, ended := errors.AsType[*serviceerror.NotFound](err); ended {
 		return fmt.Errorf("%w: the workflow has ended", ErrNotParked)
 	}
-	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
+	// The server knows the deadline too, and may be the first to tell.
+	_, late := errors.AsType[*client.WorkflowUpdateServiceTimeoutOrCanceledError](err)
+	if errors.Is(ctx.Err(), context.DeadlineExceeded) || late && ctx.Err() == nil {
 		return ErrNoWorker
 	}
 	return fmt.Errorf("update: %w", err)
