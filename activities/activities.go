@@ -80,6 +80,8 @@ type attempt struct {
 	inst *Instance
 	caps connectors.Capabilities
 	log  hclog.Logger
+	// textRan: a status's text was still on its way when the attempt began.
+	textRan bool
 }
 
 // begin finds the connector and starts heartbeats; done must be called.

@@ -117,6 +117,7 @@ func (at *attempt) locate(ctx context.Context, in StatusInput) (DeliverResult, e
 	if status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		return at.recordOf(ctx, in)
 	}
+	at.textRan = status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
 	return at.search(ctx, in)
 }
 
@@ -128,7 +129,7 @@ func (at *attempt) recordOf(ctx context.Context, in StatusInput) (DeliverResult,
 	switch {
 	case err != nil:
 		return DeliverResult{}, err
-	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
+	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, at.textRan:
 		return DeliverResult{}, waitsForText()
 	case status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		if found, err := at.recordIn(ctx, resync, in.Connector); err != nil || found.State == "" {
@@ -207,8 +208,8 @@ func (at *attempt) textMissing(ctx context.Context, in StatusInput, missing erro
 	switch {
 	case err != nil:
 		return err
-	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING:
-		return waitsForText()
+	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, at.textRan:
+		return waitsForText() // it may have come since the CRM was asked
 	}
 	return missing
 }

@@ -418,3 +418,17 @@ func TestFindTextInDoubtFails(t *testing.T) {
 	_, err = run[activities.TextOf](w, w.acts.FindText, outbound(sms.Delivered))
 	require.ErrorContains(t, err, "temporal described nothing")
 }
+
+// The text may be written between the CRM's answer and the look at its workflow.
+func TestTextThatComesMeanwhileIsNotMissing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	text := &execution{status: running}
+	w.temporal.workflows["main/msg_1/sms.sent"] = text
+	w.crm.status = func(connectors.StatusChange) []connectors.Outcome {
+		text.status = completed
+		return fails[connectors.StatusChange](connectors.NotFound)(connectors.StatusChange{})
+	}
+	_, err := w.update(sms.Delivered)
+	retried(t, activities.Waiting, err)
+}
