@@ -5,7 +5,7 @@
 // client and workers, in the same run. Machines differ and are noisy; the ratio
 // of the two is what counts.
 //
-//	make bench                 # everything, about a quarter of an hour on two cores
+//	make bench                 # everything; docs/benchmarks.md says how long it takes
 //	make bench BENCH=quota     # one scenario
 //	make bench SHORT=1         # small numbers, to try a change
 //	make bench LONG=1          # the sizes that the targets speak of
@@ -44,7 +44,7 @@ var (
 	profileFlag = flag.String("profile", "", "`folder` for CPU profiles of the daemons and of the floor's worker")
 	outFlag     = flag.String("out", "", "Markdown `file` that gets the results after its line "+marker)
 	runsFlag    = flag.Int("runs", 5, "how often floor and daemon take turns")
-	longFlag    = flag.Bool("long", false, "a backlog of 20,000 texts and an outage of ten minutes: an hour in all")
+	longFlag    = flag.Bool("long", false, "a backlog of 20,000 texts and an outage of ten minutes")
 )
 
 func TestMain(m *testing.M) {
