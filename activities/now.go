@@ -22,8 +22,9 @@ const (
 // then Deliver does it. It fails nothing.
 //
 // Texts only: what was sent may still land after the patience has ended, and a
-// status must not land after a later one. And never in class D: a process that dies runs a local activity again as a first
-// attempt, which could write blindly twice.
+// status must not land after a later one. And never in class D: a process that
+// dies runs a local activity again as a first attempt, which could write blindly
+// twice.
 func (a *Activities) DeliverNow(ctx context.Context, in DeliverInput) (DeliverResult, error) {
 	inst, ok := a.Instances[in.Connector]
 	if !ok || stopping(ctx) {

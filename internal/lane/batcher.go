@@ -232,6 +232,7 @@ func (b *batcher[In, Out]) callFor(batch []*item[In, Out]) (out []Out) {
 	defer func() {
 		if recover() != nil {
 			out = nil
+			b.leave() // else a probing gate would wait for this call for ever
 		}
 	}()
 	return b.call(ctx, in)
@@ -247,8 +248,8 @@ func (b *batcher[In, Out]) settle(batch []*item[In, Out], results []Out) {
 	}
 	if len(batch) > 1 && all(results, b.verdict, refusedWhole) {
 		half := len(batch) / 2
-		b.first(half, batch[:half])
-		b.first(len(batch)-half, batch[half:])
+		inBatchesOf(half, batch[:half])
+		inBatchesOf(len(batch)-half, batch[half:])
 		b.again(batch)
 		return
 	}
@@ -265,8 +266,8 @@ func (b *batcher[In, Out]) settle(batch []*item[In, Out], results []Out) {
 	b.again(again)
 }
 
-// first limits the batch that these items are part of.
-func (b *batcher[In, Out]) first(most int, items []*item[In, Out]) {
+// inBatchesOf keeps other items from joining these.
+func inBatchesOf[In, Out any](most int, items []*item[In, Out]) {
 	for _, it := range items {
 		it.most = most
 	}

@@ -1,7 +1,7 @@
 // Package lane drives everything that is asked of one configured connector.
 //
 // It joins calls into batches (batcher), lets nothing through while the CRM is
-// away (Gate), and keeps a Temporal worker from taking tasks meanwhile (Slots).
+// away (Gate), and keeps a Temporal worker from taking tasks meanwhile (Tuner).
 // The budget of requests is package budget's, in the client that the connector
 // was opened with.
 package lane

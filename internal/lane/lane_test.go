@@ -571,3 +571,28 @@ func TestBatchesFillWhereRequestsAreCounted(t *testing.T) {
 		require.Less(t, calls[true], calls[false]*2/3)
 	})
 }
+
+// A connector that panics in the one call of a probing lane does not leave it
+// probing for ever.
+func TestPanicWhileProbing(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCRM()
+		l := newLane(c, nil)
+		go l.Run(t.Context())
+		defer l.Stop()
+		c.set(func(c *crm) { c.down = &connectors.Error{Kind: connectors.Auth} })
+		putAll(t.Context(), l, 1)
+		c.set(func(c *crm) { c.down, c.panics = nil, true })
+		o, err := l.PutMessage(t.Context(), record("panics"))
+		require.NoError(t, err)
+		require.True(t, o.Err.Ambiguous)
+		c.set(func(c *crm) { c.panics = false })
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		o, err = l.PutMessage(ctx, record("k"))
+		require.NoError(t, err)
+		require.Equal(t, connectors.Written, o.State)
+		require.Equal(t, lane.Flowing, l.State().Phase)
+	})
+}
