@@ -70,6 +70,17 @@ type MessageFinder interface {
 	FindMessages(ctx context.Context, records []Record) ([]Ref, error)
 }
 
+// Adopter takes over what another integration put on the timeline for the same
+// texts, such as JustCall's built-in sync.
+type Adopter interface {
+	// AdoptMessages looks, for each record, for one on the same contact without
+	// a key of ours, with the same text and direction, at most 60 s from
+	// Message.At, and writes the key onto it. The outcome is Written with its Ref,
+	// Existed where one has the key already, and NotApplicable where there is
+	// none: then the text is put. It creates nothing.
+	AdoptMessages(ctx context.Context, records []Record) []Outcome
+}
+
 // OwnerFinder looks CRM users up by e-mail address.
 type OwnerFinder interface {
 	// FindOwners answers the user id for each address, "" for none.
@@ -110,6 +121,7 @@ type Capabilities struct {
 	Status   bool  `json:"status"`
 	Consent  bool  `json:"consent"`
 	ReadBack bool  `json:"read_back"`
+	Adopt    bool  `json:"adopt,omitempty"`
 	// Repeat says of an instance of class D that a write whose end nobody knows
 	// is repeated all the same: a person has decided that a text may stand
 	// twice rather than wait.
@@ -124,6 +136,7 @@ func CapabilitiesOf(c Connector, class Class) Capabilities {
 	_, caps.Status = c.(StatusUpdater)
 	_, caps.Consent = c.(ConsentSetter)
 	_, caps.ReadBack = c.(MessageFinder)
+	_, caps.Adopt = c.(Adopter)
 	return caps
 }
 
@@ -137,6 +150,7 @@ func (caps Capabilities) Narrow(limit Capabilities) Capabilities {
 		Status:   caps.Status && limit.Status,
 		Consent:  caps.Consent && limit.Consent,
 		ReadBack: caps.ReadBack && limit.ReadBack,
+		Adopt:    caps.Adopt && limit.Adopt,
 		Repeat:   limit.Repeat,
 	}
 }
@@ -176,6 +190,11 @@ type NewContact struct {
 	Name    string    `json:"name,omitempty"` // empty where nobody knows it
 	Email   string    `json:"email,omitempty"`
 	OwnerID string    `json:"owner_id,omitempty"`
+	// Type is the record type where contacts are of several (Ref.Type); empty is
+	// the vendor's usual one.
+	Type string `json:"type,omitempty"`
+	// Fields are set on the new contact, by the vendor's own names.
+	Fields map[string]string `json:"fields,omitempty"`
 }
 
 // Record is a text to be put on a timeline.
@@ -255,6 +274,8 @@ type Definition struct {
 	// Limits are the vendor's request limits, which the daemon's client keeps
 	// for the connector.
 	Limits []Limit
+	// SignIn is how the vendor is signed in to with OAuth; nil: it is not.
+	SignIn *SignIn
 	// Usage reads from an answer's headers what is left of them; nil where the
 	// vendor does not say. It only ever makes the daemon more careful.
 	Usage func(http.Header) []Usage

@@ -244,7 +244,7 @@ func looksAlike(a *altered) {
 		found := make([][]connectors.Contact, len(phones))
 		for i, contacts := range out.Contacts {
 			for _, c := range contacts {
-				found[i] = append(found[i], c.ours())
+				found[i] = append(found[i], ours(c))
 			}
 		}
 		return found, err

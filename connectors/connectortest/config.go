@@ -12,7 +12,7 @@ import (
 )
 
 // commonKeys are the settings of an instance that belong to the daemon.
-var commonKeys = []string{"type", "accounts", "since", "contacts", "owner", "budget"}
+var commonKeys = []string{"type", "accounts", "since", "contacts", "owner", "budget", "oauth", "adopt", "templates"}
 
 // Config reads an instance's settings from YAML text: the lines below the
 // instance's name. The keys that every instance has, such as type, are left

@@ -1,58 +1,13 @@
 package connectortest
 
-import (
-	"time"
+import "crmsync/connectors/fakes"
 
-	"crmsync/connectors"
+// What the suite looks at is what every fake of a vendor has.
+type (
+	// Message is a text's record as the vendor stores it.
+	Message = fakes.Message
+	// Contact is a contact as the vendor stores it.
+	Contact = fakes.Contact
+	// Store looks into a vendor's fake. [CRM] is one.
+	Store = fakes.Store
 )
-
-// Message is a text's record as the vendor stores it.
-type Message struct {
-	ID string `json:"id"`
-	// Key is [connectors.Record].Key, decoded from whatever the connector made
-	// of it: an external id, a derived id or a marker in the text. Empty where
-	// the record holds none.
-	Key string `json:"key,omitempty"`
-	// Contact is the id of the contact on whose timeline the record stands.
-	Contact string `json:"contact,omitempty"`
-	// Subject and Body are what is stored, with the vendor's escapes.
-	Subject string `json:"subject,omitempty"`
-	Body    string `json:"body"`
-	// Status is in our words: sent, delivered, failed, or empty.
-	Status    string    `json:"status,omitempty"`
-	Reason    string    `json:"reason,omitempty"`
-	Direction string    `json:"direction,omitempty"`
-	At        time.Time `json:"at,omitzero"`
-}
-
-// Contact is a contact as the vendor stores it.
-type Contact struct {
-	connectors.Ref
-	Name    string `json:"name,omitempty"`
-	Email   string `json:"email,omitempty"`
-	OwnerID string `json:"owner_id,omitempty"`
-	// Phones are in the spelling that somebody typed.
-	Phones []string `json:"phones,omitempty"`
-	// OptedOut is the consent as last written, ConsentAt its instant where the
-	// vendor has a place for it.
-	OptedOut  bool      `json:"opted_out,omitempty"`
-	ConsentAt time.Time `json:"consent_at,omitzero"`
-	Updated   time.Time `json:"updated,omitzero"`
-}
-
-// Store looks into a vendor's fake behind the connector's back, and does there
-// what people do in a CRM. [CRM] is one. Its methods are called while the
-// connector is at work.
-type Store interface {
-	// Messages answers every record of a text, in the order of creation.
-	Messages() []Message
-	// Contacts answers every contact that is not deleted, in the order of
-	// creation.
-	Contacts() []Contact
-	// AddContact creates a contact, ignoring its id, that searches see at once.
-	AddContact(Contact) connectors.Ref
-	// DeleteContact deletes a contact; writes to it fail from then on.
-	DeleteContact(id string)
-	// EditMessage changes a record's text and status, as a person would.
-	EditMessage(id, body, status string)
-}

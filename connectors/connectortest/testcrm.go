@@ -222,7 +222,7 @@ func (c *testcrm) FindContacts(ctx context.Context, phones []sms.Phone) ([][]con
 	found := make([][]connectors.Contact, len(phones))
 	for i, candidates := range out.Contacts {
 		for _, candidate := range candidates {
-			if contact := candidate.ours(); slices.Contains(contact.Phones, phones[i]) {
+			if contact := ours(candidate); slices.Contains(contact.Phones, phones[i]) {
 				found[i] = append(found[i], contact)
 			}
 		}
@@ -243,10 +243,10 @@ func (c *testcrm) CreateContact(ctx context.Context, n connectors.NewContact) (c
 	if out.Zero() {
 		return connectors.Contact{}, &connectors.Error{Op: "create contact", Kind: connectors.Unknown, Ambiguous: true, Err: errResults}
 	}
-	return out.ours(), nil
+	return ours(out), nil
 }
 
-func (c Contact) ours() connectors.Contact {
+func ours(c Contact) connectors.Contact {
 	contact := connectors.Contact{Ref: c.Ref, Name: c.Name, OwnerID: c.OwnerID, Updated: c.Updated}
 	for _, raw := range c.Phones {
 		if phone := parsed(raw); phone != "" {

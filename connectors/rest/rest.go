@@ -26,6 +26,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"net/url"
@@ -45,6 +46,7 @@ const maxErrorBody = 1 << 20
 type Client struct {
 	http   *http.Client
 	base   string
+	grant  func(context.Context) (connectors.Grant, error)
 	header http.Header
 	judge  Judge
 	limit  int64
@@ -71,6 +73,12 @@ func Bearer(token connectors.Secret) Option {
 			c.header.Set("Authorization", "Bearer "+token.Reveal())
 		}
 	}
+}
+
+// AtGrant calls the API at the grant's instance URL where the client has no base
+// of its own.
+func AtGrant(grant func(context.Context) (connectors.Grant, error)) Option {
+	return func(c *Client) { c.grant = grant }
 }
 
 // WithJudge sets the vendor's reading of error bodies for every call.
@@ -158,6 +166,9 @@ type Answer struct {
 // can read what a refusal says (such as the id of the record that exists).
 func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 	req, err := c.request(ctx, r)
+	if e, ok := errors.AsType[*connectors.Error](err); ok {
+		return nil, e // the sign-in ended
+	}
 	if err != nil {
 		return nil, &connectors.Error{Op: r.Op, Kind: connectors.Invalid, Err: err}
 	}
@@ -176,7 +187,7 @@ func (c *Client) Do(ctx context.Context, r Request) (*Answer, error) {
 }
 
 func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) {
-	u, err := c.url(r)
+	u, err := c.url(ctx, r)
 	if err != nil {
 		return nil, err
 	}
@@ -212,16 +223,34 @@ func (r Request) content() (body []byte, kind string, err error) {
 	return nil, "", nil
 }
 
-func (c *Client) url(r Request) (string, error) {
+func (c *Client) url(ctx context.Context, r Request) (string, error) {
 	// An empty segment would address the collection in place of the record.
 	if strings.Contains(r.Path, "//") {
 		return "", errors.New("the path has an empty segment")
 	}
-	u := c.base + "/" + strings.TrimPrefix(r.Path, "/")
+	base, err := c.address(ctx)
+	if err != nil {
+		return "", err
+	}
+	u := base + "/" + strings.TrimPrefix(r.Path, "/")
 	if len(r.Query) > 0 {
 		u += "?" + r.Query.Encode()
 	}
 	return u, nil
+}
+
+func (c *Client) address(ctx context.Context) (string, error) {
+	if c.base != "" || c.grant == nil {
+		return c.base, nil
+	}
+	grant, err := c.grant(ctx)
+	if err != nil {
+		return "", err
+	}
+	if err := CheckBase(grant.InstanceURL); err != nil {
+		return "", fmt.Errorf("the instance URL of the sign-in %w", err)
+	}
+	return strings.TrimRight(grant.InstanceURL, "/"), nil
 }
 
 // Path joins segments with slashes, each escaped, so that an id can hold any

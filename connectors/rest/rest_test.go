@@ -388,3 +388,26 @@ func TestCheckBase(t *testing.T) {
 		require.Error(t, rest.CheckBase(bad), bad)
 	}
 }
+
+func TestAddressComesWithTheGrant(t *testing.T) {
+	t.Parallel()
+	base := serve(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, `{"name":"out"}`) })
+	refused := &connectors.Error{Op: "sign in", Kind: connectors.Auth}
+	for name, c := range map[string]struct {
+		grant connectors.Grant
+		err   error
+		want  connectors.Kind
+	}{
+		"":                 {grant: connectors.Grant{InstanceURL: base + "/"}},
+		"no address":       {want: connectors.Invalid},
+		"the grant is out": {err: refused, want: connectors.Auth},
+	} {
+		api := rest.New(nil, "", rest.AtGrant(func(context.Context) (connectors.Grant, error) { return c.grant, c.err }))
+		_, err := api.Do(t.Context(), read)
+		if c.want == "" {
+			require.NoError(t, err)
+			continue
+		}
+		require.Equal(t, c.want, failure(t, err).Kind, name)
+	}
+}

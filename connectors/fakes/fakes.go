@@ -1,0 +1,78 @@
+// Package fakes says what a fake of a vendor is: a small server of those of the
+// vendor's endpoints that a connector uses, as strict as the vendor, which counts
+// what was really written. Each connector has one in its folder fake; the
+// conformance suite runs the connector against it, and a person tries the
+// connector with it, without an account at the vendor (crmsync dev --crm).
+package fakes
+
+import (
+	"net/http"
+	"time"
+
+	"crmsync/connectors"
+)
+
+// Message is a text's record as the vendor stores it.
+type Message struct {
+	ID string `json:"id"`
+	// Key is [connectors.Record].Key, decoded from whatever the connector made
+	// of it: an external id, a derived id or a marker in the text. Empty where
+	// the record holds none.
+	Key string `json:"key,omitempty"`
+	// Contact is the id of the contact on whose timeline the record stands.
+	Contact string `json:"contact,omitempty"`
+	// Subject and Body are what is stored, with the vendor's escapes.
+	Subject string `json:"subject,omitempty"`
+	Body    string `json:"body"`
+	// Status is in our words: sent, delivered, failed, or empty.
+	Status    string    `json:"status,omitempty"`
+	Reason    string    `json:"reason,omitempty"`
+	Direction string    `json:"direction,omitempty"`
+	At        time.Time `json:"at,omitzero"`
+}
+
+// Contact is a contact as the vendor stores it.
+type Contact struct {
+	connectors.Ref
+	Name    string `json:"name,omitempty"`
+	Email   string `json:"email,omitempty"`
+	OwnerID string `json:"owner_id,omitempty"`
+	// Phones are in the spelling that somebody typed.
+	Phones []string `json:"phones,omitempty"`
+	// OptedOut is the consent as last written, ConsentAt its instant where the
+	// vendor has a place for it.
+	OptedOut  bool      `json:"opted_out,omitempty"`
+	ConsentAt time.Time `json:"consent_at,omitzero"`
+	Updated   time.Time `json:"updated,omitzero"`
+}
+
+// Store looks into a vendor's fake behind the connector's back, and does there
+// what people do in a CRM. Its methods are called while the connector is at work.
+type Store interface {
+	// Messages answers every record of a text, in the order of creation.
+	Messages() []Message
+	// Contacts answers every contact that is not deleted, in the order of
+	// creation.
+	Contacts() []Contact
+	// AddContact creates a contact, ignoring its id, that searches see at once.
+	AddContact(Contact) connectors.Ref
+	// DeleteContact deletes a contact; writes to it fail from then on.
+	DeleteContact(id string)
+	// EditMessage changes a record's text and status, as a person would.
+	EditMessage(id, body, status string)
+}
+
+// Fake is a running fake of a vendor. It is safe for concurrent use.
+type Fake interface {
+	// ServeHTTP is the vendor's API. What is not part of it is refused in the
+	// vendor's words: an unlisted endpoint, an unknown field, a wrong type.
+	http.Handler
+	Store
+	// Poison makes the vendor refuse the text with that key for its content.
+	Poison(key string)
+	// Config answers settings, in YAML, for the connector's instance that speaks
+	// to the fake at the address base, such as http://127.0.0.1:8090.
+	Config(base string) string
+	// Secrets are the credentials in Config.
+	Secrets() []string
+}
