@@ -57,6 +57,7 @@ type CRM struct {
 	contacts []*person
 	people   map[string]*person
 	byPhone  map[string][]*person // by the number's last seven digits
+	owners   map[string]string    // ids of users by e-mail address
 	history  []Change
 	requests map[string]int
 	limiters []*limiter
@@ -95,6 +96,7 @@ func NewCRM(options CRMOptions) *CRM {
 		byID:     map[string]*stored{},
 		people:   map[string]*person{},
 		byPhone:  map[string][]*person{},
+		owners:   map[string]string{},
 		requests: map[string]int{},
 		limiters: newLimiters(options.Limits),
 		limited:  map[string]int{},
@@ -172,7 +174,8 @@ func (c *CRM) History() []Change {
 }
 
 // Requests answers how many requests arrived, refused ones too, by operation:
-// check, put, find_messages, status, find_contacts, create_contact, consent.
+// check, put, adopt, find_messages, status, find_contacts, create_contact,
+// find_owners, consent.
 func (c *CRM) Requests() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -187,7 +190,7 @@ func (c *CRM) AddContact(contact Contact) connectors.Ref {
 }
 
 func (c *CRM) addContact(contact Contact, visible time.Time) *person {
-	contact.Ref = connectors.Ref{Type: "contact", ID: fmt.Sprintf("c%d", len(c.contacts)+1)}
+	contact.Ref = connectors.Ref{Type: cmp.Or(contact.Type, "contact"), ID: fmt.Sprintf("c%d", len(c.contacts)+1)}
 	contact.Updated = time.Now().UTC()
 	p := &person{Contact: contact, visible: visible}
 	c.contacts = append(c.contacts, p)

@@ -22,6 +22,7 @@ type (
 		Subject   string    `json:"subject,omitempty"`
 		Body      string    `json:"body"`
 		At        time.Time `json:"at"`
+		OwnerID   string    `json:"owner_id,omitempty"`
 	}
 	apiStatus struct {
 		ID     string    `json:"id,omitempty"`
@@ -54,6 +55,9 @@ type (
 		Email   string `json:"email,omitempty"`
 		OwnerID string `json:"owner_id,omitempty"`
 		Phone   string `json:"phone"`
+
+		Type   string            `json:"type,omitempty"`
+		Fields map[string]string `json:"fields,omitempty"`
 	}
 	apiContacts struct {
 		Contacts [][]Contact `json:"contacts"`
@@ -87,6 +91,11 @@ func (c *CRM) routes() *http.ServeMux {
 	handle("POST /contacts", "create_contact", true, func(r *http.Request) (effect, error) {
 		n, err := body[apiContact](r)
 		return func() (int, any) { return 201, c.createContact(n) }, err
+	})
+	handle("POST /messages/adopt", "adopt", true, batch(c, c.adopt))
+	handle("POST /owners/search", "find_owners", false, func(r *http.Request) (effect, error) {
+		q, err := body[apiBatch[string]](r)
+		return func() (int, any) { return 200, c.findOwners(q.Items) }, err
 	})
 	handle("PATCH /contacts/consent", "consent", true, batch(c, c.setConsent))
 	return mux
@@ -191,6 +200,7 @@ func (c *CRM) put(m apiMessage) apiResult {
 	}
 	added := &stored{visible: time.Now().Add(c.options.MessageLag), Message: Message{
 		ID: id, Key: key, Contact: m.Contact, Direction: m.Direction, Subject: m.Subject, Body: m.Body, At: m.At,
+		OwnerID: m.OwnerID,
 	}}
 	c.messages = append(c.messages, added)
 	c.byID[id] = added
@@ -260,7 +270,9 @@ func (c *CRM) setConsent(s apiConsent) apiResult {
 
 func (c *CRM) createContact(n apiContact) Contact {
 	visible := time.Now().Add(c.options.SearchLag)
-	return c.addContact(Contact{Name: n.Name, Email: n.Email, OwnerID: n.OwnerID, Phones: []string{n.Phone}}, visible).Contact
+	return c.addContact(Contact{
+		Ref: connectors.Ref{Type: n.Type}, Name: n.Name, Email: n.Email, OwnerID: n.OwnerID, Phones: []string{n.Phone}, Fields: n.Fields,
+	}, visible).Contact
 }
 
 // findContacts finds more than was asked for: whoever shares the last digits.

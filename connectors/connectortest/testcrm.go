@@ -84,6 +84,8 @@ var (
 	_ connectors.StatusUpdater  = (*testcrm)(nil)
 	_ connectors.ConsentSetter  = (*testcrm)(nil)
 	_ connectors.MessageFinder  = (*testcrm)(nil)
+	_ connectors.Adopter        = (*testcrm)(nil)
+	_ connectors.OwnerFinder    = (*testcrm)(nil)
 )
 
 // Check implements connectors.Connector.
@@ -96,7 +98,9 @@ func (c *testcrm) Check(ctx context.Context) (connectors.Capabilities, error) {
 	if out.Class != c.class {
 		return connectors.Capabilities{}, &connectors.Error{Op: "check", Kind: connectors.Invalid, Err: fmt.Errorf("the CRM is of class %s", out.Class)}
 	}
-	return connectors.CapabilitiesOf(c, c.class), nil
+	caps := connectors.CapabilitiesOf(c, c.class)
+	caps.Adopt = c.class != connectors.ClassA // what others wrote has an id of its own
+	return caps, nil
 }
 
 // PutMessages implements connectors.Connector.
@@ -105,7 +109,7 @@ func (c *testcrm) PutMessages(ctx context.Context, records []connectors.Record) 
 	for i, r := range records {
 		items[i] = apiMessage{
 			Key: r.Key, Contact: r.Contact.ID, Direction: string(r.Message.Direction),
-			Subject: r.Subject, Body: r.Body, At: r.Message.At,
+			Subject: r.Subject, Body: r.Body, At: r.Message.At, OwnerID: r.OwnerID,
 		}
 		switch c.class {
 		case connectors.ClassA:
@@ -235,7 +239,7 @@ func (c *testcrm) CreateContact(ctx context.Context, n connectors.NewContact) (c
 	var out Contact
 	_, err := c.api.Do(ctx, rest.Request{
 		Op: "create contact", Method: "POST", Path: "contacts", Into: &out,
-		Body: apiContact{Name: n.Name, Email: n.Email, OwnerID: n.OwnerID, Phone: string(n.Phone)},
+		Body: apiContact{Name: n.Name, Email: n.Email, OwnerID: n.OwnerID, Phone: string(n.Phone), Type: n.Type, Fields: n.Fields},
 	})
 	if err != nil {
 		return connectors.Contact{}, err
@@ -289,6 +293,8 @@ func refused(op string, err error) *connectors.Error {
 func outcome(op string, r apiResult) connectors.Outcome {
 	ref := connectors.Ref{ID: r.ID}
 	switch {
+	case r.Status == http.StatusOK && ref.Zero():
+		return connectors.Outcome{State: connectors.NotApplicable}
 	case r.Status == http.StatusCreated, r.Status == http.StatusOK && op != "put messages":
 		return connectors.Outcome{Ref: ref, State: connectors.Written}
 	case r.Status == http.StatusOK, r.Status == http.StatusConflict:

@@ -25,8 +25,10 @@ type Message struct {
 	Subject string `json:"subject,omitempty"`
 	Body    string `json:"body"`
 	// Status is in our words: sent, delivered, failed, or empty.
-	Status    string    `json:"status,omitempty"`
-	Reason    string    `json:"reason,omitempty"`
+	Status string `json:"status,omitempty"`
+	Reason string `json:"reason,omitempty"`
+	// OwnerID is the user whose record it is, where the vendor has that.
+	OwnerID   string    `json:"owner_id,omitempty"`
 	Direction string    `json:"direction,omitempty"`
 	At        time.Time `json:"at,omitzero"`
 }
@@ -44,6 +46,8 @@ type Contact struct {
 	OptedOut  bool      `json:"opted_out,omitempty"`
 	ConsentAt time.Time `json:"consent_at,omitzero"`
 	Updated   time.Time `json:"updated,omitzero"`
+	// Fields are those of NewContact.Fields, by the vendor's names.
+	Fields map[string]string `json:"fields,omitempty"`
 }
 
 // Store looks into a vendor's fake behind the connector's back, and does there
