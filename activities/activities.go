@@ -37,6 +37,8 @@ type Activities struct {
 	Ledger     *ledger.Ledger
 	Hasher     sms.Hasher
 	Instances  map[string]*Instance
+	// Staff is who the JustCall accounts' agents and lines are, by account.
+	Staff map[string]Staff
 	// Door takes a quarantined body in once more; see Readmit.
 	Door Door
 	// Metrics may be nil.
@@ -50,12 +52,15 @@ type Instance struct {
 	Definition connectors.Definition
 	Connector  connectors.Connector
 	Contacts   ContactPolicy
+	Owner      OwnerPolicy
 	// Board is where processes tell each other of outages; nil: nowhere.
 	Board lane.Board
 	Log   hclog.Logger // of the lane; nil: nowhere
 
 	once sync.Once
 	lane *lane.Lane
+
+	ownerless sync.Once // says that owners cannot be looked up
 }
 
 // Lane drives the connector; it is made when it is first used. Everything that

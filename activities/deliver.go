@@ -50,7 +50,7 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResul
 		return DeliverResult{}, err
 	}
 	if ask != nil {
-		return at.handOver(ctx, *ask)
+		return at.handOver(ctx, in.Event, *ask)
 	}
 	if err := at.remember(ctx, in.Event, match); err != nil {
 		return DeliverResult{}, err
@@ -78,6 +78,10 @@ func (at *attempt) matchOf(ctx context.Context, in DeliverInput) (Match, *Ask, e
 // it.
 func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (DeliverResult, error) {
 	record := render(in.Event, match)
+	var err error
+	if record.OwnerID, err = at.owner(ctx, in.Event, match.OwnerID); err != nil {
+		return DeliverResult{}, err
+	}
 	if at.caps.Class == connectors.ClassD && !at.caps.Repeat && !at.mayWriteBlindly(ctx, in) {
 		ref, err := at.readBack(ctx, record)
 		if err != nil {
@@ -87,7 +91,7 @@ func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (Deliv
 			return at.delivered(ctx, in, match, connectors.Outcome{Ref: ref, State: connectors.Existed}), nil
 		}
 	}
-	out, err := at.inst.Lane().PutMessage(ctx, record)
+	out, err := at.write(ctx, record)
 	err = at.outcome("put messages", out, err)
 	if err == nil {
 		return at.delivered(ctx, in, match, out), nil
@@ -96,6 +100,17 @@ func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (Deliv
 		return at.contactGone(ctx, in, match)
 	}
 	return DeliverResult{}, err
+}
+
+// write puts the record, and without an owner where the CRM refuses it with one:
+// a user who has left must not keep a text from the timeline.
+func (at *attempt) write(ctx context.Context, record connectors.Record) (connectors.Outcome, error) {
+	out, err := at.inst.Lane().PutMessage(ctx, record)
+	if err == nil && record.OwnerID != "" && out.Err != nil && refusesOwner(out.Err) {
+		record.OwnerID = ""
+		return at.inst.Lane().PutMessage(ctx, record)
+	}
+	return out, err
 }
 
 // mayWriteBlindly is the rule for a CRM that can tell no double (class D): only
@@ -142,5 +157,5 @@ func (at *attempt) contactGone(ctx context.Context, in DeliverInput, match Match
 	at.log.Info("contact is gone, looking again", "contact", match.Contact.ID)
 	ask := at.ask(ctx, in.Event)
 	ask.Gone = match.Contact
-	return at.handOver(ctx, *ask)
+	return at.handOver(ctx, in.Event, *ask)
 }

@@ -93,6 +93,7 @@ func newWorld(t *testing.T) *world {
 			Name: "crm", MaxBatch: 2, CallTimeout: time.Minute, Settle: 2 * time.Millisecond, SearchLag: 3 * time.Millisecond,
 		},
 		Contacts: activities.ContactPolicy{Several: "sticky", None: "create", CreateWhen: "inbound"},
+		Owner:    activities.OwnerPolicy{From: []string{"agent", "line", "contact"}},
 	}
 	w.acts = &activities.Activities{
 		Deployment: "crmsync", Temporal: w.temporal, Converter: converter.GetDefaultDataConverter(), Ledger: w.ledger,
@@ -188,6 +189,7 @@ type crm struct {
 	status   func(c connectors.StatusChange) []connectors.Outcome
 	consent  func(c []connectors.ConsentChange) []connectors.Outcome
 	readBack func(r connectors.Record) ([]connectors.Ref, error)
+	owners   func(email string) (string, error)
 
 	mu       sync.Mutex
 	calls    []string // the verbs, in order
@@ -265,6 +267,15 @@ func (c *crm) FindMessages(_ context.Context, records []connectors.Record) ([]co
 		return make([]connectors.Ref, len(records)), nil
 	}
 	return c.readBack(records[0])
+}
+
+func (c *crm) FindOwners(_ context.Context, emails []string) ([]string, error) {
+	c.called("owner")
+	if c.owners == nil {
+		return make([]string, len(emails)), nil
+	}
+	id, err := c.owners(emails[0])
+	return []string{id}, err
 }
 
 // finds makes the search answer contacts with these ids, the later the fresher.

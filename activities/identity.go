@@ -34,8 +34,9 @@ type Ask struct {
 	Phone     sms.Phone `json:"phone"`
 	Name      string    `json:"name,omitempty"`
 	Email     string    `json:"email,omitempty"`
-	// Create: nobody having the number, a contact may be created.
-	Create bool `json:"create,omitempty"`
+	// Create: nobody having the number, a contact may be created, for OwnerID.
+	Create  bool   `json:"create,omitempty"`
+	OwnerID string `json:"owner_id,omitempty"`
 	// Gone is a contact that the CRM no longer has.
 	Gone connectors.Ref `json:"gone,omitzero"`
 	// Workflow waits for the Answer.
@@ -58,9 +59,15 @@ type Refusal struct {
 // handOver hands the question to the one EnsureContact workflow of the number,
 // which answers the delivery's workflow by signal: asking again is harmless, and
 // waiting for the answer costs no slot.
-func (at *attempt) handOver(ctx context.Context, ask Ask) (DeliverResult, error) {
+func (at *attempt) handOver(ctx context.Context, e sms.Event, ask Ask) (DeliverResult, error) {
 	ask.Workflow = activity.GetInfo(ctx).WorkflowExecution.ID
-	err := at.signalContact(ctx, ask.Connector, ask.Phone, SignalAsk, ask)
+	var err error
+	if ask.Create {
+		if ask.OwnerID, err = at.owner(ctx, e, ""); err != nil {
+			return DeliverResult{}, err
+		}
+	}
+	err = at.signalContact(ctx, ask.Connector, ask.Phone, SignalAsk, ask)
 	return DeliverResult{Asked: true, Gone: ask.Gone}, err
 }
 
@@ -343,8 +350,8 @@ func (a *Activities) CreateContact(ctx context.Context, ask Ask) (Created, error
 	if !at.caps.Create {
 		return Created{}, park(string(connectors.Unsupported), "this CRM offers no way to create a contact")
 	}
-	contact, err := at.inst.Lane().CreateContact(ctx, connectors.NewContact{
-		Key: at.Hasher.Phone(ask.Phone), Phone: ask.Phone, Name: ask.Name, Email: ask.Email,
+	contact, err := at.create(ctx, connectors.NewContact{
+		Key: at.Hasher.Phone(ask.Phone), Phone: ask.Phone, Name: ask.Name, Email: ask.Email, OwnerID: ask.OwnerID,
 	})
 	if err != nil {
 		return Created{}, at.failed("create contact", err)
@@ -352,6 +359,17 @@ func (a *Activities) CreateContact(ctx context.Context, ask Ask) (Created, error
 	match := matched(contact, MatchCreated, "created")
 	at.decided(match, nil)
 	return Created{Match: match}, nil
+}
+
+// create creates the contact, and without an owner where the CRM refuses it with
+// one.
+func (at *attempt) create(ctx context.Context, n connectors.NewContact) (connectors.Contact, error) {
+	contact, err := at.inst.Lane().CreateContact(ctx, n)
+	if n.OwnerID != "" && refusesOwner(err) {
+		n.OwnerID = ""
+		return at.inst.Lane().CreateContact(ctx, n)
+	}
+	return contact, err
 }
 
 func notFound(err error) bool {

@@ -14,7 +14,6 @@ func render(e sms.Event, match Match) connectors.Record {
 		Key:     e.MessageKey(),
 		Message: m,
 		Contact: match.Contact,
-		OwnerID: match.OwnerID,
 		Subject: subject(m),
 		Body:    body(m),
 	}

@@ -129,6 +129,11 @@ type Account struct {
 	Region  string  `yaml:"region"`
 	Webhook Webhook `yaml:"webhook"`
 	API     API     `yaml:"api"`
+	// Agents are the e-mail addresses, in the CRMs, of the account's agents: by
+	// id, name or e-mail address at JustCall.
+	Agents map[string]string `yaml:"agents"`
+	// Lines are the e-mail addresses of those who own the company's numbers.
+	Lines map[string]string `yaml:"lines"`
 	// Insecure allows webhooks that nothing authenticates.
 	Insecure bool `yaml:"insecure"`
 }

@@ -154,6 +154,29 @@ func (v *validator) account(name string, a Account) {
 	}
 	v.webhook(name, path+".webhook", a.Webhook)
 	v.api(path+".api", a.API)
+	v.staff(path, a)
+}
+
+// staff checks who an account's agents and lines are.
+func (v *validator) staff(path string, a Account) {
+	for _, agent := range sortedKeys(a.Agents) {
+		v.email(path+".agents."+agent, a.Agents[agent])
+	}
+	for _, line := range sortedKeys(a.Lines) {
+		at := path + ".lines." + line
+		v.email(at, a.Lines[line])
+		if !numberPattern.MatchString(line) {
+			v.fail(at, "a line is never written like that; write it as +15125550100")
+		}
+	}
+}
+
+var emailPattern = regexp.MustCompile(`^[^@\s]+@[^@\s]+$`)
+
+func (v *validator) email(path, address string) {
+	if !emailPattern.MatchString(address) {
+		v.fail(path, "must be the e-mail address of a CRM user")
+	}
 }
 
 func (v *validator) webhook(account, path string, w Webhook) {

@@ -73,8 +73,8 @@ func (v *validator) owner(path string, o Owner) {
 			v.fail(item, "is listed twice")
 		}
 	}
-	if o.Default != "" && strings.Count(o.Default, "@") != 1 {
-		v.fail(path+".default", "must be the e-mail address of a CRM user")
+	if o.Default != "" {
+		v.email(path+".default", o.Default)
 	}
 }
 

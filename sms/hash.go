@@ -10,9 +10,13 @@ import (
 // HashLength is the length of what [Hasher.Phone] answers, in characters.
 const HashLength = 32
 
-// hashPurpose keeps these hashes apart from anything else that the same key is
-// used for. It is persisted in effect: a change makes every hash a new one.
-const hashPurpose = "crmsync phone\x00"
+// The purposes keep these hashes apart from each other and from anything else
+// that the same key is used for. They are persisted in effect: a change makes
+// every hash a new one.
+const (
+	phonePurpose = "crmsync phone\x00"
+	emailPurpose = "crmsync email\x00"
+)
 
 // Hasher gives a phone number a name that can be found again but not read back.
 // It is used wherever a number must be part of a name that others see: workflow
@@ -34,8 +38,13 @@ func (h Hasher) Keyed() bool { return len(h.key) > 0 }
 // Phone answers the first [HashLength] hex digits of the HMAC-SHA256 of p in its
 // canonical form. 128 bits make a collision of two numbers impossible in
 // practice.
-func (h Hasher) Phone(p Phone) string {
+func (h Hasher) Phone(p Phone) string { return h.hash(phonePurpose + string(p)) }
+
+// Email answers the same of an e-mail address, as it is spelt.
+func (h Hasher) Email(address string) string { return h.hash(emailPurpose + address) }
+
+func (h Hasher) hash(s string) string {
 	mac := hmac.New(sha256.New, h.key)
-	mac.Write([]byte(hashPurpose + string(p)))
+	mac.Write([]byte(s))
 	return hex.EncodeToString(mac.Sum(nil))[:HashLength]
 }

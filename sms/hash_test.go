@@ -26,6 +26,7 @@ func TestHasherIsFrozen(t *testing.T) {
 	t.Parallel()
 	h := sms.NewHasher([]byte("0123456789abcdef0123456789abcdef"))
 	require.Equal(t, "65bf0ff04be5651e4d3a7da694299d34", h.Phone("+15125551234"))
+	require.Equal(t, "546d6b74880973de159c02766eeff586", h.Email("ann@example.com"))
 }
 
 func TestHasherKeepsItsOwnKey(t *testing.T) {

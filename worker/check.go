@@ -90,7 +90,7 @@ func runChecks(ctx context.Context, c *config.Config, instances map[string]*acti
 		func(ctx context.Context, f *findings) { f.redis(ctx, c) },
 	}
 	for _, name := range slices.Sorted(maps.Keys(instances)) {
-		parts = append(parts, func(ctx context.Context, f *findings) { f.connector(ctx, instances[name]) })
+		parts = append(parts, func(ctx context.Context, f *findings) { f.connector(ctx, c, instances[name]) })
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkTimeout)
 	defer cancel()
@@ -112,7 +112,7 @@ func (f *findings) settings(c *config.Config) {
 	}
 }
 
-func (f *findings) connector(ctx context.Context, instance *activities.Instance) {
+func (f *findings) connector(ctx context.Context, c *config.Config, instance *activities.Instance) {
 	about := "connectors." + instance.Name
 	caps, err := instance.Lane().Capabilities(ctx)
 	if err != nil {
@@ -126,6 +126,7 @@ func (f *findings) connector(ctx context.Context, instance *activities.Instance)
 	if !caps.Consent {
 		f.warn(about, "opt-outs have no place in this CRM: see to it that nobody writes from it to who opted out")
 	}
+	f.owners(ctx, c, instance)
 }
 
 func (a *app) report(f findings) error {

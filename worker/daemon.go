@@ -96,7 +96,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	data, _ := ring.Converters()
 	d.acts = &activities.Activities{
 		Deployment: c.Name, Temporal: temporal, Converter: data, Ledger: d.ledger,
-		Hasher: hasher, Instances: instances, Door: d.door, Metrics: measures, Log: log.Named("deliver"),
+		Hasher: hasher, Instances: instances, Staff: staff(c), Door: d.door, Metrics: measures, Log: log.Named("deliver"),
 	}
 	d.holds = &holds{temporal: temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
 	standing := survey{temporal: temporal, config: c}

@@ -85,6 +85,7 @@ func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics
 		Contacts: activities.ContactPolicy{
 			Several: string(c.Contacts.Several), None: string(c.Contacts.None), CreateWhen: string(c.Contacts.CreateWhen),
 		},
+		Owner: ownerPolicy(c.Owner),
 	}, nil
 }
 

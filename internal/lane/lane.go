@@ -67,11 +67,13 @@ type Lane struct {
 	consent *batcher[connectors.ConsentChange, connectors.Outcome]
 	read    *batcher[connectors.Record, read]
 	create  *batcher[connectors.NewContact, created]
+	owner   *batcher[string, owner]
 
 	caps   atomic.Pointer[connectors.Capabilities]
 	asking chan struct{}
 
 	puts, statuses singleflight.Group // by key: nothing is written twice at a time
+	owners         singleflight.Group // by e-mail address
 	running        atomic.Bool
 	took           atomic.Int64 // nanoseconds of the last call
 }
@@ -91,6 +93,11 @@ type created struct {
 	err     *connectors.Error
 }
 
+type owner struct {
+	id  string
+	err *connectors.Error
+}
+
 // New makes a lane. It does nothing by itself until Run.
 func New(o Options) *Lane {
 	if o.Board == nil {
@@ -106,6 +113,7 @@ func New(o Options) *Lane {
 	l.put = newBatcher(l, n, o.Connector.PutMessages, outcomeError)
 	l.read = newBatcher(l, n, l.findMessages, func(r read) *connectors.Error { return r.err })
 	l.create = newBatcher(l, 1, l.createContact, func(r created) *connectors.Error { return r.err })
+	l.owner = newBatcher(l, n, l.findOwners, func(r owner) *connectors.Error { return r.err })
 	if updater, ok := o.Connector.(connectors.StatusUpdater); ok {
 		l.status = newBatcher(l, n, updater.UpdateStatus, outcomeError)
 	}
@@ -183,6 +191,7 @@ func (l *Lane) Stop() {
 	l.put.stop()
 	l.read.stop()
 	l.create.stop()
+	l.owner.stop()
 	if l.status != nil {
 		l.status.stop()
 	}

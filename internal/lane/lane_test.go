@@ -94,6 +94,20 @@ func (c *crm) FindContacts(_ context.Context, phones []sms.Phone) ([][]connector
 	return out, nil
 }
 
+func (c *crm) FindOwners(_ context.Context, emails []string) ([]string, error) {
+	if err := c.begin(len(emails)); err != nil {
+		return nil, err
+	}
+	if c.short {
+		return nil, nil
+	}
+	out := make([]string, len(emails))
+	for i, email := range emails {
+		out[i] = "of " + email
+	}
+	return out, nil
+}
+
 func (c *crm) set(change func(*crm)) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -501,6 +515,30 @@ func TestOneWriteForAKeyAtATime(t *testing.T) {
 		cancel()
 		wg.Wait()
 		require.Equal(t, 1, c.written["k"])
+	})
+}
+
+// A burst of texts of the same agents costs a call or two.
+func TestOwnersAreLookedUpTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCRM()
+		l := newLane(c, nil)
+		var wg sync.WaitGroup
+		for i := range 100 {
+			email := fmt.Sprintf("agent%d@example.com", i%10)
+			wg.Go(func() {
+				id, err := l.FindOwner(t.Context(), email)
+				require.NoError(t, err)
+				require.Equal(t, "of "+email, id)
+			})
+		}
+		wg.Wait()
+		require.LessOrEqual(t, len(c.sizes()), 2)
+
+		c.set(func(c *crm) { c.short = true })
+		_, err := l.FindOwner(t.Context(), "agent1@example.com")
+		require.Equal(t, connectors.Unknown, connectors.AsError("", err).Kind)
 	})
 }
 

@@ -71,6 +71,12 @@ func (l *Lane) CreateContact(ctx context.Context, n connectors.NewContact) (conn
 	return r.contact, either(err, r.err)
 }
 
+// FindOwner answers the id of the user with an e-mail address, "" for none.
+func (l *Lane) FindOwner(ctx context.Context, email string) (string, error) {
+	r, err := once(&l.owners, email, func() (owner, error) { return l.owner.do(ctx, email) })
+	return r.id, either(err, r.err)
+}
+
 // PutMessage puts a text on the timeline. An outcome that failed comes without
 // an error, which means that nothing was sent, or that nobody knows.
 func (l *Lane) PutMessage(ctx context.Context, record connectors.Record) (connectors.Outcome, error) {
@@ -101,18 +107,18 @@ func (l *Lane) SetConsent(ctx context.Context, changes []connectors.ConsentChang
 	return answers
 }
 
-// once joins a write that is under way for the same key: an attempt may begin
+// once joins a call that is under way for the same key: an attempt may begin
 // while the one before it still waits for its answer. What that did not send,
 // this one sends.
-func once(writes *singleflight.Group, key string, write func() (connectors.Outcome, error)) (connectors.Outcome, error) {
+func once[T any](calls *singleflight.Group, key string, call func() (T, error)) (T, error) {
 	for {
 		first := false
-		out, err, _ := writes.Do(key, func() (any, error) {
+		out, err, _ := calls.Do(key, func() (any, error) {
 			first = true
-			return write()
+			return call()
 		})
 		if err == nil || first {
-			return out.(connectors.Outcome), err
+			return out.(T), err
 		}
 	}
 }
@@ -191,6 +197,25 @@ func (l *Lane) createContact(ctx context.Context, contacts []connectors.NewConta
 		return []created{{err: connectors.AsError("create contact", err)}}
 	}
 	return []created{{contact: contact}}
+}
+
+func (l *Lane) findOwners(ctx context.Context, emails []string) []owner {
+	out := make([]owner, len(emails))
+	finder, ok := l.Connector.(connectors.OwnerFinder)
+	if !ok {
+		return fill(out, owner{err: unsupported("find owners")})
+	}
+	ids, err := finder.FindOwners(ctx, emails)
+	if err == nil && len(ids) != len(emails) {
+		err = wrongLength{len(ids), len(emails)}
+	}
+	if err != nil {
+		return fill(out, owner{err: readError("find owners", err)})
+	}
+	for i := range out {
+		out[i].id = ids[i]
+	}
+	return out
 }
 
 func unsupported(op string) *connectors.Error {

@@ -1,8 +1,8 @@
 // Package ledger is what crmsync remembers to be fast, never to be right.
 //
-// It keeps four things in Redis: which event keys were accepted, which contact
-// a number belongs to, which record a text became, and who was first to intend a
-// write that a CRM cannot make idempotent. All of it may be lost at any moment:
+// It keeps five things in Redis: which event keys were accepted, which contact
+// a number belongs to, which record a text became, which user an e-mail address
+// is, and who was first to intend a write that a CRM cannot make idempotent. All of it may be lost at any moment:
 // a lost memory costs a call to Temporal or to a CRM and nothing else.
 //
 // So no method answers an error. Where Redis is away or slow, a read is a miss,

@@ -18,6 +18,7 @@ const (
 	eventKey   = "main/msg_abc123/sms.received"
 	messageKey = "main/msg_abc123"
 	numberHash = "0f1e2d3c4b5a69788796a5b4c3d2e1f0"
+	emailHash  = "00112233445566778899aabbccddeeff"
 )
 
 var (
@@ -82,6 +83,7 @@ func TestRemembers(t *testing.T) {
 		"test:ns1:contact:hubspot:" + numberHash,
 		"test:ns1:intent:hubspot:" + messageKey,
 		"test:ns1:line:main:" + numberHash,
+		"test:ns1:owner:hubspot:" + emailHash,
 		"test:ns1:record:hubspot:" + messageKey,
 		"test:ns1:seen:" + eventKey,
 	}, m.Keys(), "names are persisted: append-only")
@@ -91,7 +93,7 @@ func TestRemembers(t *testing.T) {
 	}
 	require.Equal(t, map[string]int{
 		"seen": 2, "mark_seen": 1, "contact": 4, "remember_contact": 2, "forget_contact": 1,
-		"record": 4, "remember_record": 2, "forget_record": 1, "win_intent": 3, "mark_line": 1, "line": 3,
+		"record": 4, "remember_record": 2, "forget_record": 1, "win_intent": 3, "mark_line": 1, "line": 3, "owner": 3, "remember_owner": 1,
 	}, c.n)
 }
 
@@ -137,6 +139,15 @@ func remembers(t *testing.T, l *ledger.Ledger) {
 	l.RememberRecord(ctx, "hubspot", messageKey, record)
 	l.RememberRecord(ctx, "hubspot", messageKey, connectors.Ref{})
 
+	_, found = l.Owner(ctx, "hubspot", emailHash)
+	require.False(t, found)
+	l.RememberOwner(ctx, "hubspot", emailHash, "42")
+	id, found := l.Owner(ctx, "hubspot", emailHash)
+	require.True(t, found)
+	require.Equal(t, "42", id)
+	_, found = l.Owner(ctx, "close", emailHash)
+	require.False(t, found, "another connector's user")
+
 	require.True(t, l.WinIntent(ctx, "hubspot", messageKey))
 	require.False(t, l.WinIntent(ctx, "hubspot", messageKey), "the second one loses")
 	require.False(t, l.WinIntent(ctx, "hubspot", messageKey))
@@ -169,6 +180,27 @@ func TestContactIsNotRenewedByUse(t *testing.T) {
 	require.True(t, found)
 	m.FastForward(2 * time.Hour)
 	_, found = l.Contact(t.Context(), "hubspot", numberHash)
+	require.False(t, found)
+}
+
+// Whoever is made a user of the CRM because his texts lack an owner does not
+// wait for a day.
+func TestThatThereIsNoOwnerIsForgottenSooner(t *testing.T) {
+	t.Parallel()
+	l, m, _ := openMini(t)
+	ctx := t.Context()
+	l.RememberOwner(ctx, "hubspot", emailHash, "42")
+	l.RememberOwner(ctx, "close", emailHash, "")
+	id, found := l.Owner(ctx, "close", emailHash)
+	require.True(t, found)
+	require.Empty(t, id)
+	m.FastForward(2 * time.Hour)
+	_, found = l.Owner(ctx, "close", emailHash)
+	require.False(t, found)
+	_, found = l.Owner(ctx, "hubspot", emailHash)
+	require.True(t, found)
+	m.FastForward(23 * time.Hour)
+	_, found = l.Owner(ctx, "hubspot", emailHash)
 	require.False(t, found)
 }
 

@@ -66,6 +66,27 @@ func (l *Ledger) ForgetRecord(ctx context.Context, connector, messageKey string)
 	l.forget(ctx, "forget_record", recordKey(connector, messageKey))
 }
 
+type owner struct {
+	ID string `json:"id,omitempty"`
+}
+
+// Owner answers which of the CRM's users has an e-mail address, "" for none, if
+// that was asked lately. The address comes as its keyed hash
+// ([sms.Hasher.Email]).
+func (l *Ledger) Owner(ctx context.Context, connector, emailHash string) (id string, found bool) {
+	o, found := get[owner](ctx, l, "owner", ownerKey(connector, emailHash))
+	return o.ID, found
+}
+
+// RememberOwner keeps a user's id for a day, and that there is none for an hour.
+func (l *Ledger) RememberOwner(ctx context.Context, connector, emailHash, id string) {
+	ttl := ownerTTL
+	if id == "" {
+		ttl = noOwnerTTL
+	}
+	l.setJSON(ctx, "remember_owner", ownerKey(connector, emailHash), owner{ID: id}, ttl)
+}
+
 // MarkLine remembers for 30 days that a number (as its keyed hash) is one of the
 // company's own lines.
 func (l *Ledger) MarkLine(ctx context.Context, account, numberHash string) {
