@@ -14,14 +14,22 @@ import (
 	"crmsync/sms"
 )
 
-// altered is testcrm with one defect.
+// altered is testcrm with one defect: a verb that is not nil takes the place of
+// testcrm's own.
 type altered struct {
 	*testcrm
-	check  func(context.Context) (connectors.Capabilities, error)
-	put    func(context.Context, []connectors.Record) []connectors.Outcome
-	find   func(context.Context, []sms.Phone) ([][]connectors.Contact, error)
-	status func(context.Context, []connectors.StatusChange) []connectors.Outcome
+	check     func(context.Context) (connectors.Capabilities, error)
+	put       verbOf[connectors.Record]
+	find      func(context.Context, []sms.Phone) ([][]connectors.Contact, error)
+	create    func(context.Context, connectors.NewContact) (connectors.Contact, error)
+	status    verbOf[connectors.StatusChange]
+	consent   verbOf[connectors.ConsentChange]
+	adopt     verbOf[connectors.Record]
+	owners    func(context.Context, []string) ([]string, error)
+	provision func(context.Context, bool) ([]connectors.Change, error)
 }
+
+type verbOf[T any] func(context.Context, []T) []connectors.Outcome
 
 func (a *altered) Check(ctx context.Context) (connectors.Capabilities, error) {
 	if a.check != nil {
@@ -44,11 +52,46 @@ func (a *altered) FindContacts(ctx context.Context, phones []sms.Phone) ([][]con
 	return a.testcrm.FindContacts(ctx, phones)
 }
 
+func (a *altered) CreateContact(ctx context.Context, n connectors.NewContact) (connectors.Contact, error) {
+	if a.create != nil {
+		return a.create(ctx, n)
+	}
+	return a.testcrm.CreateContact(ctx, n)
+}
+
 func (a *altered) UpdateStatus(ctx context.Context, changes []connectors.StatusChange) []connectors.Outcome {
 	if a.status != nil {
 		return a.status(ctx, changes)
 	}
 	return a.testcrm.UpdateStatus(ctx, changes)
+}
+
+func (a *altered) SetConsent(ctx context.Context, changes []connectors.ConsentChange) []connectors.Outcome {
+	if a.consent != nil {
+		return a.consent(ctx, changes)
+	}
+	return a.testcrm.SetConsent(ctx, changes)
+}
+
+func (a *altered) AdoptMessages(ctx context.Context, records []connectors.Record) []connectors.Outcome {
+	if a.adopt != nil {
+		return a.adopt(ctx, records)
+	}
+	return a.testcrm.AdoptMessages(ctx, records)
+}
+
+func (a *altered) FindOwners(ctx context.Context, emails []string) ([]string, error) {
+	if a.owners != nil {
+		return a.owners(ctx, emails)
+	}
+	return a.testcrm.FindOwners(ctx, emails)
+}
+
+func (a *altered) Provision(ctx context.Context, dryRun bool) ([]connectors.Change, error) {
+	if a.provision != nil {
+		return a.provision(ctx, dryRun)
+	}
+	return a.testcrm.Provision(ctx, dryRun)
 }
 
 // altering changes what PutMessages answers.
@@ -119,14 +162,20 @@ func TestSuiteFindsDefects(t *testing.T) {
 	} {
 		t.Run(d.defect, func(t *testing.T) {
 			t.Parallel()
-			h := harness(d.class, 10)
-			require.Empty(t, judgeCase(t, h, d.found), "without the defect")
-			h.Definition = defective(d.alter)
-			failure := judgeCase(t, h, d.found)
-			require.NotEmpty(t, failure, "the suite does not notice")
-			t.Log(failure)
+			mustNotice(t, d.class, d.alter, d.found)
 		})
 	}
+}
+
+// mustNotice requires that a case fails with the defect, and only with it.
+func mustNotice(t *testing.T, class connectors.Class, alter func(*altered), found string) {
+	t.Helper()
+	h := harness(class, 10)
+	require.Empty(t, judgeCase(t, h, found), "without the defect")
+	h.Definition = defective(alter)
+	failure := judgeCase(t, h, found)
+	require.NotEmpty(t, failure, "the suite does not notice")
+	t.Log(failure)
 }
 
 // hollow offers less than it says.
@@ -244,7 +293,7 @@ func looksAlike(a *altered) {
 		found := make([][]connectors.Contact, len(phones))
 		for i, contacts := range out.Contacts {
 			for _, c := range contacts {
-				found[i] = append(found[i], ours(c))
+				found[i] = append(found[i], ours(c, phones[i]))
 			}
 		}
 		return found, err

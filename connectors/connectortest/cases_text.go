@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +19,9 @@ func textCases(h Harness) []testCase {
 		{"put/unlinked", nil, putUnlinked},
 		{"put/twice is once", nil, putTwice},
 		{"put/two texts are two", nil, putTwo},
+		{"put/directions", nil, putDirections},
+		{"put/instant of another zone", nil, putInstant},
+		{"put/media links", nil, putMedia},
 		{"put/keys that look alike", nil, putAlike},
 		{"put/leaves edits alone", nil, putLeavesEdits},
 		{"put/leaves the status alone", canStatus, putLeavesStatus},
@@ -110,6 +114,42 @@ func putTwo(b *bench) {
 	s.written(second)
 	s.once(first)
 	s.once(second)
+}
+
+// putDirections: whose words they were is seen in the CRM.
+func putDirections(b *bench) {
+	s := b.open()
+	for i, direction := range []sms.Direction{sms.Inbound, sms.Outbound} {
+		r := record(i, s.contact(i))
+		r.Message.Direction = direction
+		s.written(r)
+		require.Equal(s, string(direction), s.once(r).Direction)
+	}
+}
+
+// putInstant writes texts whose instants are told in other zones.
+func putInstant(b *bench) {
+	s := b.open()
+	for i, offset := range []int{-8 * 3600, 0, 5*3600 + 1800} {
+		r := record(i, s.contact(i))
+		r.Message.At = r.Message.At.In(time.FixedZone("", offset))
+		s.written(r)
+		at := s.once(r).At
+		require.True(s, at.Equal(r.Message.At), "a text of %s stands at %s", r.Message.At, at)
+	}
+}
+
+// putMedia: the body that the daemon renders ends with the links.
+func putMedia(b *bench) {
+	s := b.open()
+	for i, words := range []string{"Your menu\n", ""} {
+		const link = "https://media.example.com/menu.pdf?page=1&size=2#top"
+		r := record(i, s.contact(i))
+		r.Message.Body, r.Body = words, words+link
+		r.Message.Media = []sms.Media{{URL: link, ContentType: "application/pdf"}}
+		s.written(r)
+		s.once(r)
+	}
 }
 
 func putAlike(b *bench) {

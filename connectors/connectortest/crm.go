@@ -58,6 +58,7 @@ type CRM struct {
 	people   map[string]*person
 	byPhone  map[string][]*person // by the number's last seven digits
 	owners   map[string]string    // ids of users by e-mail address
+	fields   []string
 	history  []Change
 	requests map[string]int
 	limiters []*limiter
@@ -97,6 +98,7 @@ func NewCRM(options CRMOptions) *CRM {
 		people:   map[string]*person{},
 		byPhone:  map[string][]*person{},
 		owners:   map[string]string{},
+		fields:   slices.Clone(ownFields),
 		requests: map[string]int{},
 		limiters: newLimiters(options.Limits),
 		limited:  map[string]int{},
@@ -175,7 +177,7 @@ func (c *CRM) History() []Change {
 
 // Requests answers how many requests arrived, refused ones too, by operation:
 // check, put, adopt, find_messages, status, find_contacts, create_contact,
-// find_owners, consent.
+// find_owners, consent, find_fields, create_fields.
 func (c *CRM) Requests() map[string]int {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -203,7 +205,9 @@ func (c *CRM) addContact(contact Contact, visible time.Time) *person {
 
 func (c *CRM) index(raw string, p *person) {
 	k := lastDigits(raw)
-	c.byPhone[k] = append(c.byPhone[k], p)
+	if !slices.Contains(c.byPhone[k], p) {
+		c.byPhone[k] = append(c.byPhone[k], p)
+	}
 }
 
 // DeleteContact implements Store. The texts stay, so that they can be counted.
@@ -256,8 +260,9 @@ func parsed(raw string) sms.Phone {
 }
 
 // lastDigits is how carelessly this CRM compares numbers, so that a connector
-// has to look closer.
+// has to look closer. It knows of extensions.
 func lastDigits(raw string) string {
+	raw, _, _ = strings.Cut(raw, " ext")
 	digits := strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
 			return -1

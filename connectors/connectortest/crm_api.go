@@ -90,7 +90,7 @@ func (c *CRM) routes() *http.ServeMux {
 	})
 	handle("POST /contacts", "create_contact", true, func(r *http.Request) (effect, error) {
 		n, err := body[apiContact](r)
-		return func() (int, any) { return 201, c.createContact(n) }, err
+		return func() (int, any) { return c.createContact(n) }, err
 	})
 	handle("POST /messages/adopt", "adopt", true, batch(c, c.adopt))
 	handle("POST /owners/search", "find_owners", false, func(r *http.Request) (effect, error) {
@@ -98,6 +98,13 @@ func (c *CRM) routes() *http.ServeMux {
 		return func() (int, any) { return 200, c.findOwners(q.Items) }, err
 	})
 	handle("PATCH /contacts/consent", "consent", true, batch(c, c.setConsent))
+	handle("GET /fields", "find_fields", false, func(*http.Request) (effect, error) {
+		return func() (int, any) { return 200, apiFields{slices.Clone(c.fields)} }, nil
+	})
+	handle("POST /fields", "create_fields", true, func(r *http.Request) (effect, error) {
+		in, err := body[apiFields](r)
+		return func() (int, any) { return 200, c.createFields(in.Fields) }, err
+	})
 	return mux
 }
 
@@ -185,6 +192,9 @@ func (c *CRM) put(m apiMessage) apiResult {
 	if c.faults.poisoned(key) {
 		return apiResult{Status: http.StatusUnprocessableEntity}
 	}
+	if !slices.Contains(c.fields, keyField) {
+		return apiResult{Status: http.StatusBadRequest}
+	}
 	if m.Contact != "" && (c.people[m.Contact] == nil || c.people[m.Contact].deleted) {
 		return apiResult{Status: http.StatusNotFound}
 	}
@@ -268,11 +278,13 @@ func (c *CRM) setConsent(s apiConsent) apiResult {
 	return apiResult{Status: http.StatusOK, ID: p.ID}
 }
 
-func (c *CRM) createContact(n apiContact) Contact {
-	visible := time.Now().Add(c.options.SearchLag)
-	return c.addContact(Contact{
+func (c *CRM) createContact(n apiContact) (int, any) {
+	if !slices.Contains([]string{"", "contact", leadType}, n.Type) {
+		return http.StatusUnprocessableEntity, nil
+	}
+	return http.StatusCreated, c.addContact(Contact{
 		Ref: connectors.Ref{Type: n.Type}, Name: n.Name, Email: n.Email, OwnerID: n.OwnerID, Phones: []string{n.Phone}, Fields: n.Fields,
-	}, visible).Contact
+	}, time.Now().Add(c.options.SearchLag)).Contact
 }
 
 // findContacts finds more than was asked for: whoever shares the last digits.

@@ -10,4 +10,9 @@ type (
 	Contact = fakes.Contact
 	// Store looks into a vendor's fake. [CRM] is one.
 	Store = fakes.Store
+
+	messageAdder = fakes.MessageAdder
+	ownerAdder   = fakes.OwnerAdder
+	fieldRemover = fakes.FieldRemover
+	fieldNamer   = fakes.FieldNamer
 )

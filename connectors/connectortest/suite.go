@@ -97,8 +97,16 @@ type Answer struct {
 // testCase is one clause of the contract.
 type testCase struct {
 	name  string
-	needs func(connectors.Capabilities) bool // nil: every connector
+	needs func(abilities) bool // nil: every connector
 	run   func(*bench)
+}
+
+// abilities are a connector's capabilities, what no capability tells, and what
+// its fake can show.
+type abilities struct {
+	connectors.Capabilities
+	owners, provision bool
+	fields, leads     bool
 }
 
 // Run holds the connector to the contract, one subtest for each clause.
@@ -120,12 +128,12 @@ type verdict struct {
 
 // verdicts lists the cases that apply, and those that are waived.
 func verdicts(t testing.TB, h Harness) []verdict {
-	caps := capabilities(t, h)
+	can := able(t, h)
 	var out []verdict
 	known := map[string]bool{}
 	for _, c := range allCases(h) {
 		known[c.name] = true
-		applies := c.needs == nil || c.needs(caps)
+		applies := c.needs == nil || c.needs(can)
 		if _, waived := h.Waive[c.name]; applies || waived {
 			out = append(out, verdict{c, applies})
 		}
@@ -164,27 +172,35 @@ func (v verdict) judge(t testing.TB, h Harness) string {
 	return failure
 }
 
-// capabilities are those that Check of a fresh instance answers. Where it
-// fails, every method counts, and the case that looks at Check tells why.
-func capabilities(t testing.TB, h Harness) connectors.Capabilities {
-	var caps connectors.Capabilities
+// able finds out what the connector can. Where Check of a fresh instance fails,
+// every method counts, and the case that looks at Check tells why.
+func able(t testing.TB, h Harness) abilities {
+	var can abilities
 	failure := examine(t, h, func(b *bench) {
 		s := b.open()
-		caps = connectors.CapabilitiesOf(s.connector, connectors.ClassB)
+		can.Capabilities = connectors.CapabilitiesOf(s.connector, connectors.ClassB)
 		if answered, err := s.connector.Check(b.Context()); err == nil {
-			caps = caps.Narrow(answered)
+			can.Capabilities = can.Narrow(answered)
 		}
+		_, can.owners = s.connector.(connectors.OwnerFinder)
+		_, can.provision = s.connector.(connectors.Provisioner)
+		_, can.fields = s.store.(fieldNamer)
+		can.leads = s.store.AddContact(lead()).Type == leadType
 	})
 	if failure != "" {
 		t.Fatalf("the connector does not open: %s", failure)
 	}
-	return caps
+	return can
 }
 
 func allCases(h Harness) []testCase {
 	cases := definitionCases()
 	cases = append(cases, textCases(h)...)
 	cases = append(cases, contactCases()...)
+	cases = append(cases, numberCases()...)
+	cases = append(cases, typeCases()...)
+	cases = append(cases, setupCases()...)
+	cases = append(cases, adoptCases()...)
 	return append(cases, faultCases(h)...)
 }
 

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/connectors/phones"
 	"crmsync/connectors/rest"
 	"crmsync/sms"
 )
@@ -86,6 +87,7 @@ var (
 	_ connectors.MessageFinder  = (*testcrm)(nil)
 	_ connectors.Adopter        = (*testcrm)(nil)
 	_ connectors.OwnerFinder    = (*testcrm)(nil)
+	_ connectors.Provisioner    = (*testcrm)(nil)
 )
 
 // Check implements connectors.Connector.
@@ -208,25 +210,25 @@ func (c *testcrm) FindMessages(ctx context.Context, records []connectors.Record)
 }
 
 // FindContacts implements connectors.ContactFinder.
-func (c *testcrm) FindContacts(ctx context.Context, phones []sms.Phone) ([][]connectors.Contact, error) {
-	if len(phones) == 0 {
+func (c *testcrm) FindContacts(ctx context.Context, asked []sms.Phone) ([][]connectors.Contact, error) {
+	if len(asked) == 0 {
 		return nil, nil
 	}
 	var out apiContacts
 	_, err := c.api.Do(ctx, rest.Request{
 		Op: "find contacts", Method: "POST", Path: "contacts/search", ReadOnly: true,
-		Body: apiBatch[sms.Phone]{phones}, Into: &out,
+		Body: apiBatch[sms.Phone]{asked}, Into: &out,
 	})
 	if err != nil {
 		return nil, err
 	}
-	if len(out.Contacts) != len(phones) {
+	if len(out.Contacts) != len(asked) {
 		return nil, &connectors.Error{Op: "find contacts", Kind: connectors.Unknown, Err: errResults}
 	}
-	found := make([][]connectors.Contact, len(phones))
+	found := make([][]connectors.Contact, len(asked))
 	for i, candidates := range out.Contacts {
 		for _, candidate := range candidates {
-			if contact := ours(candidate); slices.Contains(contact.Phones, phones[i]) {
+			if contact := ours(candidate, asked[i]); slices.Contains(contact.Phones, asked[i]) {
 				found[i] = append(found[i], contact)
 			}
 		}
@@ -247,13 +249,16 @@ func (c *testcrm) CreateContact(ctx context.Context, n connectors.NewContact) (c
 	if out.Zero() {
 		return connectors.Contact{}, &connectors.Error{Op: "create contact", Kind: connectors.Unknown, Ambiguous: true, Err: errResults}
 	}
-	return ours(out), nil
+	return ours(out, n.Phone), nil
 }
 
-func ours(c Contact) connectors.Contact {
+// ours answers a contact whose numbers are read as p's country has them.
+func ours(c Contact, p sms.Phone) connectors.Contact {
 	contact := connectors.Contact{Ref: c.Ref, Name: c.Name, OwnerID: c.OwnerID, Updated: c.Updated}
 	for _, raw := range c.Phones {
-		if phone := parsed(raw); phone != "" {
+		if phone, err := sms.ParsePhone(raw, phones.Region(p)); phones.Same(p, raw) {
+			contact.Phones = append(contact.Phones, p)
+		} else if err == nil {
 			contact.Phones = append(contact.Phones, phone)
 		}
 	}

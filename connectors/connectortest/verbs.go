@@ -10,7 +10,7 @@ import (
 // verb is one method of the contract, as the fault cases see it.
 type verb struct {
 	name  string
-	needs func(connectors.Capabilities) bool
+	needs func(abilities) bool
 	// told: success is known from the answer's body, not from its status alone.
 	told bool
 	// items: each item has a verdict of its own.
@@ -42,14 +42,20 @@ func verbs() []verb {
 		{"status", canStatus, false, true, true, prepareStatus},
 		{"consent", canConsent, false, true, true, prepareConsent},
 		{"find messages", canReadBack, true, false, true, prepareFindMessages},
+		{"adopt", canAdopt, true, true, true, prepareAdopt},
+		{"find owners", canOwners, true, false, true, prepareFindOwners},
+		{"provision", canProvision, false, false, true, prepareProvision},
 	}
 }
 
-func canFind(c connectors.Capabilities) bool     { return c.Find }
-func canCreate(c connectors.Capabilities) bool   { return c.Create }
-func canStatus(c connectors.Capabilities) bool   { return c.Status }
-func canConsent(c connectors.Capabilities) bool  { return c.Consent }
-func canReadBack(c connectors.Capabilities) bool { return c.ReadBack }
+func canFind(a abilities) bool      { return a.Find }
+func canCreate(a abilities) bool    { return a.Create }
+func canStatus(a abilities) bool    { return a.Status }
+func canConsent(a abilities) bool   { return a.Consent }
+func canAdopt(a abilities) bool     { return a.Adopt }
+func canOwners(a abilities) bool    { return a.owners }
+func canProvision(a abilities) bool { return a.provision }
+func canReadBack(a abilities) bool  { return a.ReadBack }
 
 // single turns the error of a verb without items into an outcome.
 func (s *session) single(err error) []connectors.Outcome {

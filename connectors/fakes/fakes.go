@@ -58,7 +58,9 @@ type Store interface {
 	// Contacts answers every contact that is not deleted, in the order of
 	// creation.
 	Contacts() []Contact
-	// AddContact creates a contact, ignoring its id, that searches see at once.
+	// AddContact creates a contact, ignoring its id, that searches see at once. Its
+	// Type counts where the vendor's contacts are of several; empty is the usual
+	// one.
 	AddContact(Contact) connectors.Ref
 	// DeleteContact deletes a contact; writes to it fail from then on.
 	DeleteContact(id string)
@@ -79,4 +81,38 @@ type Fake interface {
 	Config(base string) string
 	// Secrets are the credentials in Config.
 	Secrets() []string
+}
+
+// The interfaces below are what only some fakes can have. A connector that
+// implements the interface of package connectors that each names needs the fake
+// to have it, too: without it, the conformance suite could prove nothing.
+
+// MessageAdder goes with [connectors.Adopter].
+type MessageAdder interface {
+	// AddMessage puts a text on a contact's timeline in the way in which another
+	// integration does, JustCall's own where it has one for the vendor. ID and Key
+	// of the message are ignored; searches see it at once.
+	AddMessage(Message) connectors.Ref
+}
+
+// OwnerAdder goes with [connectors.OwnerFinder].
+type OwnerAdder interface {
+	// AddOwner creates an active user and answers the id that a record's owner
+	// is told by.
+	AddOwner(email string) (id string)
+}
+
+// FieldRemover goes with [connectors.Provisioner].
+type FieldRemover interface {
+	// RemoveFields makes the fake an account in which nobody has set anything up:
+	// what Provision creates is not there. A new fake may have it.
+	RemoveFields()
+}
+
+// FieldNamer goes with [connectors.NewContact].Fields.
+type FieldNamer interface {
+	// TextField names a text field that contacts of the usual type have besides
+	// those in [Contact], in the vendor's words, such as city. Contact.Fields
+	// tells what it holds.
+	TextField() string
 }
