@@ -20,6 +20,7 @@ import (
 	"slices"
 
 	"crmsync/connectors"
+	"crmsync/connectors/phones"
 	"crmsync/connectors/rest"
 	"crmsync/sms"
 )
@@ -115,12 +116,12 @@ func left(v verb) *connectors.Error {
 
 // FindContacts implements connectors.ContactFinder: one request for each number
 // and spelling. Candidates are compared in E.164.
-func (c *Connector) FindContacts(ctx context.Context, phones []sms.Phone) ([][]connectors.Contact, error) {
+func (c *Connector) FindContacts(ctx context.Context, numbers []sms.Phone) ([][]connectors.Contact, error) {
 	if c.find == nil {
 		return nil, left(searching)
 	}
-	out := make([][]connectors.Contact, len(phones))
-	for i, p := range phones {
+	out := make([][]connectors.Contact, len(numbers))
+	for i, p := range numbers {
 		found, err := c.carriers(ctx, p)
 		if err != nil {
 			return nil, err
@@ -151,6 +152,17 @@ func (c *Connector) carriers(ctx context.Context, p sms.Phone) ([]connectors.Con
 	return out, nil
 }
 
+// reader reads a number as the CRM keeps it, while p is looked for. One without
+// its country is of the region that is configured, else of p's country.
+func (c *Connector) reader(p phone) func(raw string) (sms.Phone, error) {
+	return func(raw string) (sms.Phone, error) {
+		if c.cfg.Region == "" && phones.Same(sms.Phone(p), raw) {
+			return sms.Phone(p), nil
+		}
+		return sms.ParsePhone(raw, c.cfg.Region)
+	}
+}
+
 func (c *Connector) candidates(ctx context.Context, s search) ([]connectors.Contact, error) {
 	e, said, failure := c.find.call(ctx, "", s, 0)
 	if failure != nil {
@@ -165,7 +177,7 @@ func (c *Connector) candidates(ctx context.Context, s search) ([]connectors.Cont
 	}
 	out := make([]connectors.Contact, len(items))
 	for i, item := range items {
-		if out[i], err = c.find.contactOf(item, c.cfg.Region); err != nil {
+		if out[i], err = c.find.contactOf(item, c.reader(s.Phone)); err != nil {
 			return nil, c.find.unclear(e, err)
 		}
 	}
@@ -178,8 +190,10 @@ func (c *Connector) CreateContact(ctx context.Context, n connectors.NewContact) 
 	if c.create == nil {
 		return connectors.Contact{}, left(creating)
 	}
-	input := newContact{Key: n.Key, Phone: phone(n.Phone), Name: n.Name, Email: n.Email, Owner: n.OwnerID}
-	e, said, failure := c.create.call(ctx, n.Key, input, 0)
+	if failure := c.unused(n); failure != nil {
+		return connectors.Contact{}, failure
+	}
+	e, said, failure := c.create.call(ctx, n.Key, newContactOf(n), 0)
 	if failure != nil {
 		return connectors.Contact{}, failure
 	}
@@ -191,6 +205,18 @@ func (c *Connector) CreateContact(ctx context.Context, n connectors.NewContact) 
 		return c.existing(ctx, n.Phone)
 	}
 	return connectors.Contact{}, c.create.unclear(e, err)
+}
+
+// unused refuses what the request would leave out: a contact that is not what the
+// configuration asks for helps nobody.
+func (c *Connector) unused(n connectors.NewContact) *connectors.Error {
+	for name, wanted := range map[string]bool{"Type": n.Type != "", "Fields": len(n.Fields) > 0} {
+		if wanted && !c.create.uses(name) {
+			err := fmt.Errorf("contacts are to have a type or fields, and the request of create_contact does not name .%s", name)
+			return &connectors.Error{Op: creating.op, Kind: connectors.Unsupported, Err: err}
+		}
+	}
+	return nil
 }
 
 // existing finds the contact that stands in the way of a new one.

@@ -1,6 +1,7 @@
 package httpapi_test
 
 import (
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -54,7 +55,17 @@ func TestExampleOneConforms(t *testing.T) {
 	t.Parallel()
 	examples, _ := blocks(t)
 	require.Len(t, examples, 2)
-	connectortest.Run(t, harness(examples[0], larkspur))
+	h := harness(examples[0], larkspur)
+	h.Waive = american(nil)
+	connectortest.Run(t, h)
+}
+
+// american adds to waivers those of a CRM with region: US.
+func american(waivers map[string]string) map[string]string {
+	const reason = "region: US says that a number without its country is American"
+	all := map[string]string{"find contacts/number: with a trunk prefix": reason, "find contacts/number: national, spaces": reason}
+	maps.Copy(all, waivers)
+	return all
 }
 
 func TestExampleTwoConforms(t *testing.T) {
@@ -123,7 +134,7 @@ const batchedPut = `put_message:
   body: |
     { "activities": [
       {{range $i, $m := .Items}}{{if $i}},{{end}}
-      { "party_id": {{$m.Contact.ID | default nil}}, "html": "{{$m.Body | html | replace "\n" "<br>"}}", "custom": { "external_ref": {{$m.Key}} } }
+      { "party_id": {{$m.Contact.ID | default nil}}, "direction": {{$m.Direction}}, "happened": {{$m.At}}, "html": "{{$m.Body | html | replace "\n" "<br>"}}", "custom": { "external_ref": {{$m.Key}} } }
       {{end}}
     ] }
   verdict: 'item.code == "no_such_record" ? "NOT_FOUND" : ""'
@@ -143,11 +154,12 @@ func TestVariantsConform(t *testing.T) {
 	}{
 		"an upsert that overwrites, after a look": {
 			config: replaced(t, one, `headers: { If-None-Match: "*" }`, "look_first: true"), crm: larkspur,
-			waive: map[string]string{"put/answer truncated": "what is cut off is the 404 of the look, which says enough by its status"},
+			waive: american(map[string]string{"put/answer truncated": "what is cut off is the 404 of the look, which says enough by its status"}),
 		},
 		"class A": {
 			config: replaced(t, one, "class: B", "class: A", `  headers: { If-None-Match: "*" }`, "  query: { new: only }", "  status: { 412: existed }\n", ""),
 			crm:    larkspur,
+			waive:  american(nil),
 		},
 		"class C, a refusal that names the record": {
 			config: replaced(t, two, "class: D", "class: C"), crm: ledgerlineOf(quirks{refuses: true, names: true}), stored: ledgerlineStored,

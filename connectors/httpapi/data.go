@@ -1,6 +1,7 @@
 package httpapi
 
 import (
+	"maps"
 	"net/url"
 	"strings"
 	"time"
@@ -26,6 +27,9 @@ type (
 		Name  string
 		Email string
 		Owner string
+		// Type and Fields are what the configuration wants of new contacts.
+		Type   string
+		Fields map[string]string
 	}
 
 	text struct {
@@ -109,6 +113,14 @@ func newStatus(c connectors.StatusChange) status {
 		Key: c.Key, Account: account(c.Key), ID: m.ID, Marker: marker(c.Key), Record: c.Record,
 		Status: string(c.Status), Reason: c.Reason, At: c.At,
 		Direction: string(m.Direction), Phone: phone(m.Contact), Line: phone(m.Line),
+	}
+}
+
+func newContactOf(n connectors.NewContact) newContact {
+	fields := map[string]string{} // never null in JSON
+	maps.Copy(fields, n.Fields)
+	return newContact{
+		Key: n.Key, Phone: phone(n.Phone), Name: n.Name, Email: n.Email, Owner: n.OwnerID, Type: n.Type, Fields: fields,
 	}
 }
 

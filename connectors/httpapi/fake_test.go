@@ -139,7 +139,9 @@ func (v *vendor) ending(query string) []*person {
 	return out
 }
 
+// digitsOf are those of a number without its extension.
 func digitsOf(s string) string {
+	s, _, _ = strings.Cut(s, " ext")
 	return strings.Map(func(r rune) rune {
 		if r < '0' || r > '9' {
 			return -1

@@ -110,7 +110,13 @@ func (v *vendor) activity(in object, q quirks) (int, object) {
 		}
 		return 409, answer
 	}
-	m := v.put("ref:"+key, connectortest.Message{Key: key, Contact: contact, Subject: word(in["title"]), Body: text})
+	at, err := time.Parse(time.RFC3339, word(in["happened"]))
+	if err != nil {
+		return 200, object{"ok": false, "error": "bad_instant"}
+	}
+	m := v.put("ref:"+key, connectortest.Message{
+		Key: key, Contact: contact, Subject: word(in["title"]), Body: text, Direction: word(in["direction"]), At: at,
+	})
 	v.ids[m.ID] = m
 	return 201, object{"ok": true, "activity_id": m.ID}
 }

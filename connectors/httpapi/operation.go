@@ -40,8 +40,11 @@ var (
 	creating = verb{
 		name: "create_contact", op: "create contact", method: http.MethodPost,
 		results: refKeys, required: []string{"id"}, words: []string{existed}, samples: []any{
-			newContact{Key: "5f3a", Phone: "+15125550143", Name: "Ann Lee", Email: "ann@example.com", Owner: "42"},
-			newContact{Key: "5f3a", Phone: "+15125550143"},
+			newContactOf(connectors.NewContact{
+				Key: "5f3a", Phone: "+15125550143", Name: "Ann Lee", Email: "ann@example.com", OwnerID: "42", Type: "lead",
+				Fields: map[string]string{"source": "SMS"},
+			}),
+			newContactOf(connectors.NewContact{Key: "5f3a", Phone: "+15125550143"}),
 		},
 	}
 	putting = verb{

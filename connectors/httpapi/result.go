@@ -146,7 +146,7 @@ func (o *operation) refOf(e env) (connectors.Ref, error) {
 }
 
 // contactOf reads a contact. Numbers that are none are left out.
-func (o *operation) contactOf(e env, region string) (connectors.Contact, error) {
+func (o *operation) contactOf(e env, read func(raw string) (sms.Phone, error)) (connectors.Contact, error) {
 	ref, err := o.refOf(e)
 	if err != nil {
 		return connectors.Contact{}, err
@@ -161,13 +161,13 @@ func (o *operation) contactOf(e env, region string) (connectors.Contact, error) 
 	if c.Updated, err = instant(o.result["updated"], e); err != nil {
 		return c, err
 	}
-	c.Phones, err = phones(o.result["phones"], e, region)
+	c.Phones, err = numbers(o.result["phones"], e, read)
 	return c, err
 }
 
-// phones reads numbers in any spelling: a list of them, or one. Only full
+// numbers reads numbers in any spelling: a list of them, or one. Only full
 // numbers can match.
-func phones(x *expression, e env, region string) ([]sms.Phone, error) {
+func numbers(x *expression, e env, read func(raw string) (sms.Phone, error)) ([]sms.Phone, error) {
 	v, err := x.eval(e)
 	if err != nil {
 		return nil, err
@@ -182,7 +182,7 @@ func phones(x *expression, e env, region string) ([]sms.Phone, error) {
 		if !ok {
 			return nil, fmt.Errorf("%s is neither a number nor a list of numbers", x.key)
 		}
-		if p, err := sms.ParsePhone(s, region); err == nil && p.E164() && !slices.Contains(out, p) {
+		if p, err := read(s); err == nil && p.E164() && !slices.Contains(out, p) {
 			out = append(out, p)
 		}
 	}

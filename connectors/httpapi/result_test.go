@@ -191,6 +191,35 @@ func TestStatusNeedsTheRecord(t *testing.T) {
 	}
 }
 
+// What the configuration wants of a new contact is sent, or nothing is created.
+func TestNewContactsTypeAndFields(t *testing.T) {
+	t.Parallel()
+	var sent string
+	way := wayOut(func(r *http.Request) (*http.Response, error) {
+		body, _ := io.ReadAll(r.Body)
+		sent = string(body)
+		return answering(201, `{"id": 5}`)(r)
+	})
+	create := func(body string, n connectors.NewContact) error {
+		sent, n.Key, n.Phone = "", "k", phone
+		config := "create_contact: { path: contacts, body: '" + body + "', result: { id: body.id } }\n"
+		_, err := opened(t, "https://crm.example.com", config, way).(connectors.ContactCreator).CreateContact(t.Context(), n)
+		return err
+	}
+	const whole = `{"type": {{.Type}}, "custom": {{.Fields}}, "city": {{index .Fields "city"}}}`
+	require.NoError(t, create(whole, connectors.NewContact{Type: "lead", Fields: map[string]string{"city": `"Bo"`}}))
+	require.JSONEq(t, `{"type": "lead", "custom": {"city": "\"Bo\""}, "city": "\"Bo\""}`, sent)
+	require.NoError(t, create(whole, connectors.NewContact{}))
+	require.JSONEq(t, `{"type": "", "custom": {}, "city": ""}`, sent)
+
+	for name, n := range map[string]connectors.NewContact{".Type": {Type: "lead"}, ".Fields": {Fields: map[string]string{"city": "Bo"}}} {
+		err := create(`{"phone": {{.Phone}}}`, n)
+		require.ErrorContains(t, err, name)
+		require.Equal(t, connectors.Unsupported, connectors.AsError("", err).Kind)
+		require.Empty(t, sent)
+	}
+}
+
 func TestContactThatExists(t *testing.T) {
 	t.Parallel()
 	const create = "region: US\ncreate_contact: { path: contacts, status: { 409: existed }, result: { id: body.id } }\n"

@@ -62,6 +62,12 @@ type (
 // each item.
 var errForm = errors.New("the answer does not fit the question")
 
+// errKind: contacts are to be what the CRM has not.
+var errKind = errors.New("the sandbox CRM has contacts of one type, and no further fields")
+
+// contactType is the type of every contact.
+const contactType = "contact"
+
 // api makes the calls.
 type api struct {
 	*rest.Client
@@ -101,7 +107,7 @@ func (a api) page(contact, text connectors.Ref) string {
 
 // contact answers a contact in the words of the contract.
 func (a api) contact(c contact) connectors.Contact {
-	ref := connectors.Ref{Type: "contact", ID: c.ID, URL: a.pages + "/contacts/" + rest.Path(c.ID)}
+	ref := connectors.Ref{Type: contactType, ID: c.ID, URL: a.pages + "/contacts/" + rest.Path(c.ID)}
 	return connectors.Contact{Ref: ref, Name: c.Name, Phones: c.Phones, OwnerID: c.OwnerID, Updated: c.Updated}
 }
 

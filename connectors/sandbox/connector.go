@@ -139,7 +139,11 @@ func (c *Connector) FindContacts(ctx context.Context, phones []sms.Phone) ([][]c
 }
 
 // CreateContact implements connectors.ContactCreator. It is idempotent by key.
+// There are neither leads nor further fields.
 func (c *Connector) CreateContact(ctx context.Context, n connectors.NewContact) (connectors.Contact, error) {
+	if n.Type != "" && n.Type != contactType || len(n.Fields) > 0 {
+		return connectors.Contact{}, &connectors.Error{Op: "create contact", Kind: connectors.Unsupported, Err: errKind}
+	}
 	created, err := c.api.createContact(ctx, contact{
 		Key: n.Key, Name: n.Name, Email: n.Email, OwnerID: n.OwnerID, Phones: []sms.Phone{n.Phone},
 	})

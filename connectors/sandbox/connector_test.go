@@ -21,7 +21,11 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestConformance(t *testing.T) {
 	t.Parallel()
-	connectortest.Run(t, connectortest.Harness{Definition: sandbox.Definition(), Start: start, Reads: reads})
+	const american = "the sandbox is an American CRM: it reads a number without its country when somebody types it in, and keeps E.164"
+	connectortest.Run(t, connectortest.Harness{Definition: sandbox.Definition(), Start: start, Reads: reads, Waive: map[string]string{
+		"find contacts/number: with a trunk prefix": american,
+		"find contacts/number: national, spaces":    american,
+	}})
 }
 
 // The golden file shows a new author what arrives in the CRM.
