@@ -53,6 +53,8 @@ type Instance struct {
 	Connector  connectors.Connector
 	Contacts   ContactPolicy
 	Owner      OwnerPolicy
+	// Scarce reports whether the CRM's request limits are running out; nil: never.
+	Scarce func() bool
 	// Board is where processes tell each other of outages; nil: nowhere.
 	Board lane.Board
 	Log   hclog.Logger // of the lane; nil: nowhere
@@ -67,7 +69,9 @@ type Instance struct {
 // the activities ask of the CRM goes through it.
 func (i *Instance) Lane() *lane.Lane {
 	i.once.Do(func() {
-		i.lane = lane.New(lane.Options{Name: i.Name, Definition: i.Definition, Connector: i.Connector, Board: i.Board, Log: i.Log})
+		i.lane = lane.New(lane.Options{
+			Name: i.Name, Definition: i.Definition, Connector: i.Connector, Scarce: i.Scarce, Board: i.Board, Log: i.Log,
+		})
 	})
 	return i.lane
 }

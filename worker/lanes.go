@@ -77,16 +77,18 @@ func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics
 	if err := connectors.ValidateLimits(definition.Limits); err != nil {
 		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
 	}
-	if limited != nil {
-		limited.Keep(definition)
-	}
-	return &activities.Instance{
+	instance := &activities.Instance{
 		Name: c.Name(), Definition: definition, Connector: connector,
 		Contacts: activities.ContactPolicy{
 			Several: string(c.Contacts.Several), None: string(c.Contacts.None), CreateWhen: string(c.Contacts.CreateWhen),
 		},
 		Owner: ownerPolicy(c.Owner),
-	}, nil
+	}
+	if limited != nil {
+		limited.Keep(definition)
+		instance.Scarce = limited.Scarce
+	}
+	return instance, nil
 }
 
 // newHTTPClient is a connector's only way out. Its calls are bounded by their

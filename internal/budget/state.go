@@ -48,6 +48,19 @@ func (t *Transport) State() State {
 	return s
 }
 
+// Scarce reports whether half of our share of a limit is spent. It asks nobody.
+func (t *Transport) Scarce() bool {
+	t.account.mu.Lock()
+	defer t.account.mu.Unlock()
+	now := time.Now()
+	for _, b := range t.current().buckets {
+		if 2*t.account.window(b).known(b, now).Own >= b.share {
+			return true
+		}
+	}
+	return false
+}
+
 // Exhausted reports whether a limit allows no request for longer than that, and
 // until when: the day's is spent, or the vendor asked for it. It asks nobody.
 func (t *Transport) Exhausted(longer time.Duration) (until time.Time, exhausted bool) {

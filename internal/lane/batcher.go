@@ -19,9 +19,9 @@ type batcher[In, Out any] struct {
 	// timeout is how long a call may take. An item that has less time left is not
 	// sent, so that no write happens after its caller has given up.
 	timeout time.Duration
-	// linger is how long a batch may wait for company after one of several items,
-	// and no longer than that one took; 0: not at all.
-	linger time.Duration
+	// linger is how long a batch may wait to fill after one of several items that
+	// took so long; nil: not at all.
+	linger func(took time.Duration) time.Duration
 	// admit waits until a call may be made. It answers how many items it may have
 	// (0: as many as fit), and an error once the lane has stopped.
 	// leave says that an admitted call was not made.
@@ -150,10 +150,10 @@ func (b *batcher[In, Out]) run() {
 	}
 }
 
-// gather waits for the next batch to fill, where requests are counted: under
-// load that halves their number, and at rest it costs nothing.
+// gather waits for the next batch to fill, where requests are counted. At rest
+// nothing waits.
 func (b *batcher[In, Out]) gather(last int, took time.Duration) {
-	if b.linger == 0 || last == 1 {
+	if b.linger == nil || last == 1 {
 		return
 	}
 	select {
@@ -163,7 +163,7 @@ func (b *batcher[In, Out]) gather(last int, took time.Duration) {
 	if n := b.backlog(); n == 0 || n >= b.max {
 		return
 	}
-	timer := time.NewTimer(min(took, b.linger))
+	timer := time.NewTimer(b.linger(took))
 	defer timer.Stop()
 	select {
 	case <-timer.C:

@@ -28,8 +28,17 @@ const maxCall = 10 * time.Minute
 // item.
 const singles = 16
 
-// linger is how long a batch waits to fill at a CRM that counts requests.
-const linger = 500 * time.Millisecond
+// pairs is the same for batches at a CRM that does not count requests: what
+// arrives does not wait for the one call to end.
+const pairs = 2
+
+const (
+	// linger is how long a batch waits to fill at a CRM that counts requests, and
+	// no longer than a call takes: under load that halves their number.
+	linger = 500 * time.Millisecond
+	// maxPace is how long it waits where few requests are left.
+	maxPace = 5 * time.Second
+)
 
 // ErrGivenBack says that an item was not sent: the lane has stopped, or too
 // little time was left for a call.
@@ -48,6 +57,9 @@ type Options struct {
 	Name       string // of the configured connector
 	Definition connectors.Definition
 	Connector  connectors.Connector
+	// Scarce reports whether the requests that the CRM allows are running out;
+	// nil: never.
+	Scarce func() bool
 	// Board is where processes tell each other of outages; nil: nowhere.
 	Board Board
 	Log   hclog.Logger
@@ -125,11 +137,13 @@ func New(o Options) *Lane {
 
 func newBatcher[In, Out any](l *Lane, n int, call func(context.Context, []In) []Out, errOf func(Out) *connectors.Error) *batcher[In, Out] {
 	b := &batcher[In, Out]{max: n, parallel: 1, timeout: l.Definition.CallTimeout, leave: l.gate.leave, full: make(chan struct{}, 1)}
-	if len(l.Definition.Limits) > 0 && n > 1 {
-		b.linger = linger
-	}
-	if n == 1 {
+	switch {
+	case n == 1:
 		b.parallel = singles
+	case len(l.Definition.Limits) == 0:
+		b.parallel = pairs
+	default:
+		b.linger = l.linger
 	}
 	b.admit = func() (int, error) {
 		most, err := l.gate.enter(l.ends)
@@ -147,6 +161,21 @@ func newBatcher[In, Out any](l *Lane, n int, call func(context.Context, []In) []
 	}
 	b.verdict = func(r Out) verdict { return verdictOf(r, errOf(r)) }
 	return b
+}
+
+// linger is how long a batch waits to fill: about as long as the CRM takes, or,
+// once its requests run out, twice the time for which one of them has to last,
+// since other processes spend them too.
+func (l *Lane) linger(took time.Duration) time.Duration {
+	patience := min(took, linger)
+	if l.Scarce == nil || !l.Scarce() {
+		return patience
+	}
+	for _, limit := range l.Definition.Limits {
+		window := cmp.Or(limit.Window, 24*time.Hour)
+		patience = max(patience, min(2*window/time.Duration(limit.Amount), maxPace))
+	}
+	return patience
 }
 
 // trouble is the error of a call that went wrong for all its items.

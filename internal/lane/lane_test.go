@@ -124,10 +124,14 @@ const batch = 100
 
 func newCRM() *crm { return &crm{latency: 100 * time.Millisecond, written: map[string]int{}} }
 
+// newLane is one to a CRM that counts requests, though it allows plenty.
 func newLane(c *crm, board lane.Board) *lane.Lane {
 	return lane.New(lane.Options{
 		Name: "crm", Connector: c, Board: board,
-		Definition: connectors.Definition{Name: "test", MaxBatch: batch, CallTimeout: 10 * time.Second},
+		Definition: connectors.Definition{
+			Name: "test", MaxBatch: batch, CallTimeout: 10 * time.Second,
+			Limits: []connectors.Limit{{Name: "burst", Amount: 1000, Window: time.Second}},
+		},
 	})
 }
 
@@ -176,6 +180,27 @@ func TestBatches(t *testing.T) {
 		require.LessOrEqual(t, len(sizes), 1+6, "sizes %v", sizes)
 		require.Equal(t, batch, slices.Max(sizes))
 		require.Len(t, c.written, 451)
+	})
+}
+
+// Where nobody counts requests, what arrives does not wait for the one call that
+// is under way.
+func TestTwoCallsAtATimeWhereNobodyCounts(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c := newCRM()
+		l := lane.New(lane.Options{
+			Name: "crm", Connector: c, Definition: connectors.Definition{Name: "test", MaxBatch: batch, CallTimeout: 10 * time.Second},
+		})
+		begun := time.Now()
+		var wg sync.WaitGroup
+		for i := range 100 {
+			wg.Go(func() { _, _ = l.PutMessage(t.Context(), record(fmt.Sprint(i))) })
+			synctest.Wait()
+		}
+		wg.Wait()
+		require.Equal(t, []int{1, 1, 98}, c.sizes())
+		require.Equal(t, 2*c.latency, time.Since(begun))
 	})
 }
 
@@ -607,6 +632,38 @@ func TestBatchesFillWhereRequestsAreCounted(t *testing.T) {
 		}
 		t.Logf("400 texts in %d calls, and in %d where requests are counted", calls[false], calls[true])
 		require.Less(t, calls[true], calls[false]*2/3)
+	})
+}
+
+// Few requests are left: each goes out full, as slowly as they come back.
+func TestBatchesFillWhereRequestsRunOut(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		calls := map[bool]int{}
+		for _, scarce := range []bool{false, true} {
+			c := newCRM()
+			c.latency = 20 * time.Millisecond
+			l := lane.New(lane.Options{
+				Name: "crm", Connector: c, Scarce: func() bool { return scarce },
+				Definition: connectors.Definition{
+					Name: "test", MaxBatch: batch, CallTimeout: 10 * time.Second,
+					Limits: []connectors.Limit{{Name: "burst", Amount: 5, Window: 10 * time.Second}},
+				},
+			})
+			var wg sync.WaitGroup
+			for i := range 400 { // 100 a second
+				wg.Go(func() {
+					_, err := l.PutMessage(t.Context(), record(fmt.Sprint(i)))
+					require.NoError(t, err)
+				})
+				time.Sleep(10 * time.Millisecond) //nolint:forbidigo // in the bubble's own time
+			}
+			wg.Wait()
+			calls[scarce] = len(c.sizes())
+		}
+		t.Logf("400 texts in %d calls, and in %d where requests run out", calls[false], calls[true])
+		require.LessOrEqual(t, calls[true], 400/batch+3)
+		require.Greater(t, calls[false], 2*calls[true])
 	})
 }
 
