@@ -4,6 +4,7 @@ package bench
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -24,6 +25,7 @@ const (
 	plain   = "plain"   // no limits
 	hubspot = "hublike" // the limits of HubSpot
 	tight   = "tight"   // hardly any requests
+	classD  = "classd"  // no limits, and nothing that makes a repeated write harmless
 )
 
 // batch is the size of all batches.
@@ -56,7 +58,7 @@ func searches(r *http.Request) int {
 
 // definitions are the connectors of the benchmarks' daemon.
 func definitions() (all []connectors.Definition) {
-	for _, kind := range []string{plain, hubspot, tight} {
+	for _, kind := range []string{plain, hubspot, tight, classD} {
 		d := connectortest.Definition(connectortest.Options{MaxBatch: batch, CallTimeout: callTimeout, Limits: limits[kind]})
 		d.Name = kind
 		all = append(all, d)
@@ -78,12 +80,15 @@ type crm struct {
 	whole   int           // so many were
 }
 
-// newCRM starts a CRM of class B that has so many contacts, whose numbers are
-// those of phone.
+// classes are those of the CRMs that are not of class B.
+var classes = map[string]connectors.Class{classD: connectors.ClassD}
+
+// newCRM starts a CRM that has so many contacts, whose numbers are those of
+// phone.
 func newCRM(tb testing.TB, kind string, latency time.Duration, contacts int) *crm {
 	tb.Helper()
 	c := &crm{
-		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: connectors.ClassB, Limits: limits[kind], MaxBatch: batch}),
+		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: cmp.Or(classes[kind], connectors.ClassB), Limits: limits[kind], MaxBatch: batch}),
 		kind: kind, arrived: newMarks(), contacts: contacts,
 	}
 	c.SetFaults(func(f *connectortest.Faults) { f.Latency = latency })

@@ -10,7 +10,7 @@ const pace = 50
 // BenchmarkPaced sends at a steady pace, however long the answers take.
 func BenchmarkPaced(b *testing.B) {
 	onEach(b, func(b *testing.B, database string) {
-		floor, ours := compare(b, database, runs(), size(100, 400, 400), openLoop(pace))
+		floor, ours := compare(b, database, plain, runs(), size(100, 400, 400), openLoop(pace))
 		scenario := "paced, " + database
 		_, o := results.compared(b, scenario, floor, ours)
 		above := milliseconds(crmLatency)
@@ -23,7 +23,7 @@ func BenchmarkPaced(b *testing.B) {
 // TestSmoke keeps the benchmarks working.
 func TestSmoke(t *testing.T) {
 	t.Parallel()
-	floor, ours := compare(t, sqlite, 1, 20, closedLoop)
+	floor, ours := compare(t, sqlite, plain, 1, 20, closedLoop)
 	for _, f := range []figures{median(floor), median(ours)} {
 		if !(f[delivered] > 0 && f[temporalCPU] > 0 && f[workerMemory] > 0) {
 			t.Errorf("not measured: %v", f)
