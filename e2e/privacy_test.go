@@ -91,13 +91,13 @@ func newCorrespondence(texts, numbers int) *correspondence {
 	return c
 }
 
-// TestNothingPrivateInTheOpen posts 1,000 texts with keys set, some of which are
+// TestNothingPrivateInTheOpen posts texts with keys set, some of which are
 // parked and repaired, and then searches what Temporal and Redis have kept for
 // any of the bodies and numbers. The same search without keys finds them, so
 // that it can.
 func TestNothingPrivateInTheOpen(t *testing.T) {
 	t.Parallel()
-	texts, numbers := 1000, 100
+	texts, numbers := 300, 60
 	if testing.Short() {
 		texts, numbers = 40, 10
 	}
