@@ -158,7 +158,11 @@ func (g *Gate) report(err *connectors.Error) {
 	case err.Kind == connectors.Auth:
 		g.pause("the CRM refuses the credentials", refusedEvery, time.Time{})
 	case err.RetryAfter >= longWait:
-		g.pause("the CRM asks to wait", probeEvery, g.now().Add(err.RetryAfter))
+		reason := "the CRM asks to wait"
+		if err.Status == 0 { // nothing was asked of it
+			reason = "its request budget is spent"
+		}
+		g.pause(reason, probeEvery, g.now().Add(err.RetryAfter))
 	case g.failures >= maxFailures || g.state.Phase == Probing:
 		g.pause(string(err.Kind)+" several times in a row", probeEvery, time.Time{})
 	}

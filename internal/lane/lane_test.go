@@ -423,7 +423,8 @@ func TestWhatPauses(t *testing.T) {
 	}{
 		"unavailable":  {connectors.Error{Kind: connectors.Unavailable}, 3, "UNAVAILABLE", 0},
 		"rate limited": {connectors.Error{Kind: connectors.RateLimited}, 3, "RATE_LIMITED", 0},
-		"long wait":    {connectors.Error{Kind: connectors.RateLimited, RetryAfter: time.Minute}, 1, "asks to wait", time.Minute},
+		"long wait":    {connectors.Error{Kind: connectors.RateLimited, Status: 429, RetryAfter: time.Minute}, 1, "asks to wait", time.Minute},
+		"spent budget": {connectors.Error{Kind: connectors.RateLimited, RetryAfter: time.Minute}, 1, "budget is spent", time.Minute},
 		"credentials":  {connectors.Error{Kind: connectors.Auth}, 1, "credentials", 10 * time.Second},
 		"refused item": {connectors.Error{Kind: connectors.Invalid}, 20, "", 0},
 	} {
