@@ -25,10 +25,10 @@ import (
 const (
 	// minSlots keeps a connector without batches from working one by one.
 	minSlots = 16
-	maxSlots = 400
-	// batchSlots are so many batches: one on its way and one that gathers, for the
-	// search of contacts and for the writing each.
-	batchSlots = 4
+	maxSlots = 600
+	// batchSlots are so many batches: those that a tight quota lets go at once, and
+	// the next.
+	batchSlots = 6
 	// openWorkflows is how many are kept in memory, at some 100 kB each; others
 	// are replayed when they go on, which short histories make cheap. A backlog
 	// would otherwise take a gigabyte.

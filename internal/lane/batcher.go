@@ -35,8 +35,16 @@ type batcher[In, Out any] struct {
 	mu      sync.Mutex
 	waiting []*item[In, Out]
 	running int
+	last    call // of the one run, where batches linger
 	stopped bool
 	full    chan struct{} // something waits that fills a batch
+}
+
+// call is one that has ended.
+type call struct {
+	size  int
+	took  time.Duration
+	ended time.Time
 }
 
 // verdict says what a result means for its batch.
@@ -135,6 +143,7 @@ func (b *batcher[In, Out]) stop() {
 // run makes calls until nothing waits.
 func (b *batcher[In, Out]) run() {
 	for b.more() {
+		b.gather()
 		most, err := b.admit()
 		batch := b.take(most)
 		switch {
@@ -145,25 +154,26 @@ func (b *batcher[In, Out]) run() {
 		default:
 			begun := time.Now()
 			b.settle(batch, b.callFor(batch))
-			b.gather(len(batch), time.Since(begun))
+			b.last = call{size: len(batch), took: time.Since(begun), ended: time.Now()}
 		}
 	}
 }
 
-// gather waits for the next batch to fill, where requests are counted. At rest
-// nothing waits.
-func (b *batcher[In, Out]) gather(last int, took time.Duration) {
-	if b.linger == nil || last == 1 {
+// gather waits for a batch to fill, where requests are counted. At rest nothing
+// waits.
+func (b *batcher[In, Out]) gather() {
+	if b.linger == nil || b.last.size <= 1 {
 		return
 	}
 	select {
 	case <-b.full: // an old one, or it is full
 	default:
 	}
-	if n := b.backlog(); n == 0 || n >= b.max {
+	wait := time.Until(b.last.ended.Add(b.linger(b.last.took)))
+	if wait <= 0 || b.backlog() >= b.max {
 		return
 	}
-	timer := time.NewTimer(b.linger(took))
+	timer := time.NewTimer(wait)
 	defer timer.Stop()
 	select {
 	case <-timer.C:
