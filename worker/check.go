@@ -53,20 +53,30 @@ func (f *findings) warn(about, format string, args ...any) {
 func (f *findings) fail(about, format string, args ...any) { f.add(levelError, about, format, args...) }
 
 func (a *app) checkCommand() *cobra.Command {
-	return a.jsonFlag(&cobra.Command{
+	var provision, dryRun bool
+	cmd := a.jsonFlag(&cobra.Command{
 		Use:   "check",
 		Short: "Say what is wrong with the configuration and with what it names",
 		Long: `Check reads the configuration, asks Temporal, Redis and each CRM whether they
 are there, let us in and are set up well, looks for work that nobody does, and
 says what to paste into JustCall's settings. It changes nothing.
 
+With --provision it looks at nothing else, but creates the custom fields that each
+connector needs in its CRM; with --dry-run, too, it only says which. What is there
+already is left as it is.
+
 The exit status is 0 if all is well, 1 if there are errors, and 3 if there are
 only warnings (2 is a wrong call): a script that can live with warnings goes on
 at 0 and 3.`,
 		Example: `  crmsync check --config crmsync.yaml
-  crmsync check --json`,
+  crmsync check --json
+  crmsync check --provision --dry-run    say which custom fields are missing
+  crmsync check --provision              create them`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if dryRun && !provision {
+				return usageError{errors.New("--dry-run belongs to --provision: check alone changes nothing")}
+			}
 			c, err := a.load()
 			if err != nil {
 				return err
@@ -75,9 +85,15 @@ at 0 and 3.`,
 			if err != nil {
 				return err
 			}
+			if provision {
+				return a.report(provisionAll(cmd.Context(), instances, dryRun))
+			}
 			return a.report(runChecks(cmd.Context(), c, instances))
 		},
 	})
+	cmd.Flags().BoolVar(&provision, "provision", false, "create the custom fields that the connectors need in their CRMs")
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "with --provision: say what it would create")
+	return cmd
 }
 
 // runChecks runs all parts side by side, and answers what they have to say in
@@ -126,6 +142,7 @@ func (f *findings) connector(ctx context.Context, c *config.Config, instance *ac
 	if !caps.Consent {
 		f.warn(about, "opt-outs have no place in this CRM: see to it that nobody writes from it to who opted out")
 	}
+	f.missing(ctx, instance)
 	f.owners(ctx, c, instance)
 }
 
