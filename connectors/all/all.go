@@ -5,6 +5,7 @@ package all
 import (
 	"crmsync/connectors"
 	"crmsync/connectors/httpapi"
+	"crmsync/connectors/pipedrive"
 	"crmsync/connectors/sandbox"
 )
 
@@ -12,6 +13,7 @@ import (
 func Connectors() []connectors.Definition {
 	return []connectors.Definition{
 		httpapi.Definition(),
+		pipedrive.Definition(),
 		sandbox.Definition(),
 	}
 }
