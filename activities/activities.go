@@ -19,6 +19,7 @@ import (
 	"go.temporal.io/sdk/converter"
 
 	"crmsync/connectors"
+	"crmsync/internal/budget"
 	"crmsync/internal/lane"
 	"crmsync/internal/ledger"
 	"crmsync/sms"
@@ -53,8 +54,8 @@ type Instance struct {
 	Connector  connectors.Connector
 	Contacts   ContactPolicy
 	Owner      OwnerPolicy
-	// Scarce reports whether the CRM's request limits are running out; nil: never.
-	Scarce func() bool
+	// Budget is what the CRM allows of requests; nil: as many as one likes.
+	Budget *budget.Transport
 	// Board is where processes tell each other of outages; nil: nowhere.
 	Board lane.Board
 	Log   hclog.Logger // of the lane; nil: nowhere
@@ -69,9 +70,11 @@ type Instance struct {
 // the activities ask of the CRM goes through it.
 func (i *Instance) Lane() *lane.Lane {
 	i.once.Do(func() {
-		i.lane = lane.New(lane.Options{
-			Name: i.Name, Definition: i.Definition, Connector: i.Connector, Scarce: i.Scarce, Board: i.Board, Log: i.Log,
-		})
+		options := lane.Options{Name: i.Name, Definition: i.Definition, Connector: i.Connector, Board: i.Board, Log: i.Log}
+		if i.Budget != nil {
+			options.Scarce = i.Budget.Scarce
+		}
+		i.lane = lane.New(options)
 	})
 	return i.lane
 }

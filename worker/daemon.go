@@ -100,7 +100,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	}
 	d.holds = &holds{temporal: temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
 	standing := survey{temporal: temporal, config: c}
-	watched := metrics.Sources{Redis: func() bool { return d.ledger.State().Up }, Lanes: d.pauses, Survey: standing.take}
+	watched := metrics.Sources{Redis: func() bool { return d.ledger.State().Up }, Lanes: d.pauses, Budgets: d.budgets, Survey: standing.take}
 	if err := measures.Watch(watched); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}

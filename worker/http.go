@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http"
 
+	"crmsync/internal/budget"
 	"crmsync/internal/ingress"
 	"crmsync/internal/lane"
 	"crmsync/internal/ledger"
@@ -35,7 +36,7 @@ func (d *daemon) adminHandler() http.Handler {
 	mux.HandleFunc("GET /healthz", alive)
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		status, detail := http.StatusOK, readiness{Status: "ready", Roles: d.part.roles, Redis: d.ledger.State(), Lanes: d.lanes()}
+		status, detail := http.StatusOK, readiness{Status: "ready", Roles: d.part.roles, Redis: d.ledger.State(), Lanes: d.lanes(), Budgets: d.budgets()}
 		if err := d.ready(r.Context()); err != nil {
 			status, detail.Status, detail.Reason = http.StatusServiceUnavailable, "not ready", err.Error()
 		}
@@ -53,6 +54,8 @@ type readiness struct {
 	// Lanes are those that this process drives, by connector. A lane that does
 	// not flow is no reason not to be ready.
 	Lanes map[string]lane.State `json:"lanes"`
+	// Budgets are their requests, as this process saw them last.
+	Budgets map[string]budget.State `json:"budgets"`
 }
 
 func writeJSON(w http.ResponseWriter, status int, v any) {

@@ -86,7 +86,7 @@ func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics
 	}
 	if limited != nil {
 		limited.Keep(definition)
-		instance.Scarce = limited.Scarce
+		instance.Budget = limited
 	}
 	return instance, nil
 }
@@ -200,6 +200,18 @@ func (d *daemon) pauses() map[string]time.Duration {
 		}
 	}
 	return pauses
+}
+
+// budgets answers how much of their request limits the lanes that this process
+// drives have used.
+func (d *daemon) budgets() map[string]budget.State {
+	states := map[string]budget.State{}
+	for _, name := range d.part.lanes {
+		if b := d.acts.Instances[name].Budget; b != nil {
+			states[name] = b.State()
+		}
+	}
+	return states
 }
 
 // giveUp ends the process, so that its supervisor starts it anew: a worker that

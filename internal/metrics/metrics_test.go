@@ -17,6 +17,7 @@ import (
 
 	"crmsync/activities"
 	"crmsync/connectors"
+	"crmsync/internal/budget"
 	"crmsync/internal/ingress"
 	"crmsync/internal/ledger"
 	"crmsync/internal/metrics"
@@ -65,6 +66,10 @@ func lanes() map[string]time.Duration {
 	return map[string]time.Duration{"hubspot": 90 * time.Second, "close": 0}
 }
 
+func budgets() map[string]budget.State {
+	return map[string]budget.State{"hubspot": {Buckets: []budget.Bucket{{Limit: "burst", Amount: 190, Share: 114, Used: 7}}}}
+}
+
 // everything counts one of each.
 func everything(t *testing.T, m *metrics.Metrics) {
 	t.Helper()
@@ -80,7 +85,7 @@ func everything(t *testing.T, m *metrics.Metrics) {
 	m.Temporal().Timer("temporal_request_latency").Record(30 * time.Millisecond)
 	m.Temporal().Gauge("temporal_num_pollers").Update(2)
 	require.NoError(t, m.Watch(metrics.Sources{
-		Redis: func() bool { return true }, Lanes: lanes, Survey: func(context.Context) metrics.Survey { return standing() },
+		Redis: func() bool { return true }, Lanes: lanes, Budgets: budgets, Survey: func(context.Context) metrics.Survey { return standing() },
 	}))
 	get(t, m, "hubspot", http.StatusOK)
 }
@@ -117,6 +122,8 @@ func TestPage(t *testing.T) {
 		`crmsync_lane_paused{connector="hubspot"} 1`,
 		`crmsync_lane_paused_age_seconds{connector="hubspot"} 90`,
 		`crmsync_lane_paused{connector="close"} 0`,
+		`crmsync_budget_used{connector="hubspot",limit="burst"} 7`,
+		`crmsync_budget_share{connector="hubspot",limit="burst"} 114`,
 		`crmsync_lane_paused_age_seconds{connector="close"} 0`,
 		`crmsync_queue_paused{queue="crmsync-hubspot",type="activity"} 1`,
 		`crmsync_temporal_up 1`,
@@ -219,7 +226,7 @@ func TestSurveys(t *testing.T) {
 			}
 			return standing()
 		}
-		require.NoError(t, m.Watch(metrics.Sources{Redis: func() bool { return false }, Lanes: lanes, Survey: survey}))
+		require.NoError(t, m.Watch(metrics.Sources{Redis: func() bool { return false }, Lanes: lanes, Budgets: budgets, Survey: survey}))
 		for range 10 {
 			require.Contains(t, scrape(t, m), `crmsync_waiting_deliveries{connector="hubspot"} 3`)
 		}

@@ -8,6 +8,8 @@ import (
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
+
+	"crmsync/internal/budget"
 )
 
 // SurveyInterval is how old a survey may be: a scrape asks for a new one only
@@ -52,6 +54,8 @@ type Sources struct {
 	// Lanes answers how long each lane that this process drives has been paused,
 	// by connector: 0 for one that flows.
 	Lanes func() map[string]time.Duration
+	// Budgets answers how the request limits of those lanes stand, by connector.
+	Budgets func() map[string]budget.State
 	// Survey is called at most every [SurveyInterval], and ends with its context.
 	Survey func(context.Context) Survey
 }
@@ -73,6 +77,8 @@ func (m *Metrics) Watch(from Sources) error {
 		redis:   m.gauge("redis_up", "", "Whether Redis answered the last call: 1 or 0."),
 		held:    m.gauge("lane_paused", "", "Whether the connector's lane is paused, since its CRM is away: 1 or 0."),
 		since:   m.gauge("lane_paused_age", "s", "How long the connector's lane has been paused; 0 while it flows."),
+		used:    m.gauge("budget_used", "", "Requests (or tokens) that all processes have spent in the limit's current window."),
+		share:   m.gauge("budget_share", "", "How many of them crmsync may spend; the rest is for the customer's other applications."),
 		up:      m.gauge("temporal_up", "", "Whether Temporal answered the last survey: 1 or 0."),
 		waiting: m.gauge("waiting_deliveries", "", "Deliveries under way, or waiting for the connector's CRM."),
 		parked:  m.gauge("parked_deliveries", "", "Deliveries that wait for a person."),
@@ -85,7 +91,7 @@ func (m *Metrics) Watch(from Sources) error {
 	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		g.observe(o, &m.watched)
 		return nil
-	}, g.redis, g.held, g.since, g.up, g.waiting, g.parked, g.oldest, g.open, g.backlog, g.pollers, g.stopped)
+	}, g.redis, g.held, g.since, g.used, g.share, g.up, g.waiting, g.parked, g.oldest, g.open, g.backlog, g.pollers, g.stopped)
 	return err
 }
 
@@ -118,7 +124,7 @@ func (w *watched) refresh(ctx context.Context) {
 
 // gauges are what is asked at a scrape.
 type gauges struct {
-	redis, held, since, up, waiting, parked, oldest, open, backlog, pollers, stopped metric.Float64ObservableGauge
+	redis, held, since, used, share, up, waiting, parked, oldest, open, backlog, pollers, stopped metric.Float64ObservableGauge
 }
 
 func (g gauges) observe(o metric.Observer, w *watched) {
@@ -127,6 +133,13 @@ func (g gauges) observe(o metric.Observer, w *watched) {
 		label := metric.WithAttributes(attribute.String("connector", connector))
 		o.ObserveFloat64(g.held, truth(paused > 0), label)
 		o.ObserveFloat64(g.since, paused.Seconds(), label)
+	}
+	for connector, state := range w.Budgets() {
+		for _, b := range state.Buckets {
+			labels := metric.WithAttributes(attribute.String("connector", connector), attribute.String("limit", b.Limit))
+			o.ObserveFloat64(g.used, float64(b.Used), labels)
+			o.ObserveFloat64(g.share, float64(b.Share), labels)
+		}
 	}
 	if s := w.last.Load(); s != nil {
 		g.survey(o, s)
