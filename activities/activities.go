@@ -54,6 +54,7 @@ type Instance struct {
 	Connector  connectors.Connector
 	Contacts   ContactPolicy
 	Owner      OwnerPolicy
+	Adoption   Adoption
 	// Budget is what the CRM allows of requests; nil: as many as one likes.
 	Budget *budget.Transport
 	// Board is where processes tell each other of outages; nil: nowhere.

@@ -45,6 +45,9 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResul
 	if ref, ok := at.writtenBefore(ctx, in); ok {
 		return DeliverResult{State: connectors.Existed, Record: ref, Match: Match{How: "written before"}}, nil
 	}
+	if wait := at.adoptWait(ctx, in.Event); wait > 0 {
+		return DeliverResult{}, again(Waiting, "waits for the record that another integration may write", wait)
+	}
 	match, ask, err := at.matchOf(ctx, in)
 	if err != nil {
 		return DeliverResult{}, err
@@ -74,11 +77,14 @@ func (at *attempt) matchOf(ctx context.Context, in DeliverInput) (Match, *Ask, e
 	return at.resolve(ctx, in.Event)
 }
 
-// put writes the record, after reading back where a blind write could double
-// it.
+// put writes the record, unless there is one to adopt, and after reading back
+// where a blind write could double it.
 func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (DeliverResult, error) {
 	record := render(in.Event, match)
-	var err error
+	out, err := at.adopt(ctx, record)
+	if err != nil || out.State != connectors.NotApplicable {
+		return at.ended(ctx, in, match, out, err)
+	}
 	if record.OwnerID, err = at.owner(ctx, in.Event, match.OwnerID); err != nil {
 		return DeliverResult{}, err
 	}
@@ -91,8 +97,12 @@ func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (Deliv
 			return at.delivered(ctx, in, match, connectors.Outcome{Ref: ref, State: connectors.Existed}), nil
 		}
 	}
-	out, err := at.write(ctx, record)
-	err = at.outcome("put messages", out, err)
+	out, err = at.write(ctx, record)
+	return at.ended(ctx, in, match, out, at.outcome("put messages", out, err))
+}
+
+// ended answers how a write ended.
+func (at *attempt) ended(ctx context.Context, in DeliverInput, match Match, out connectors.Outcome, err error) (DeliverResult, error) {
 	if err == nil {
 		return at.delivered(ctx, in, match, out), nil
 	}

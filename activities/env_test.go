@@ -190,6 +190,7 @@ type crm struct {
 	consent  func(c []connectors.ConsentChange) []connectors.Outcome
 	readBack func(r connectors.Record) ([]connectors.Ref, error)
 	owners   func(email string) (string, error)
+	adopt    func(r connectors.Record) []connectors.Outcome
 
 	mu       sync.Mutex
 	calls    []string // the verbs, in order
@@ -267,6 +268,14 @@ func (c *crm) FindMessages(_ context.Context, records []connectors.Record) ([]co
 		return make([]connectors.Ref, len(records)), nil
 	}
 	return c.readBack(records[0])
+}
+
+func (c *crm) AdoptMessages(_ context.Context, records []connectors.Record) []connectors.Outcome {
+	c.called("adopt")
+	if c.adopt == nil {
+		return []connectors.Outcome{{State: connectors.NotApplicable}}
+	}
+	return c.adopt(records[0])
 }
 
 func (c *crm) FindOwners(_ context.Context, emails []string) ([]string, error) {

@@ -27,7 +27,7 @@ const (
 // twice.
 func (a *Activities) DeliverNow(ctx context.Context, in DeliverInput) (DeliverResult, error) {
 	inst, ok := a.Instances[in.Connector]
-	if !ok || stopping(ctx) {
+	if !ok || stopping(ctx) || inst.Adoption.On {
 		return DeliverResult{}, nil
 	}
 	if caps, quick := inst.Lane().Quick(); !quick || caps.Class == connectors.ClassD {

@@ -56,6 +56,7 @@ func TestDeliverNowLeavesItToTheQueue(t *testing.T) {
 		calls   []string
 	}{
 		"class D":             {func(w *world) { w.crm.caps.Class = connectors.ClassD; w.capable(); w.runs() }, nil},
+		"adopts":              {func(w *world) { w.adopts(time.Minute); w.capable(); w.runs() }, nil},
 		"not in this process": {func(w *world) { w.capable() }, nil},
 		"nothing known yet":   {func(w *world) { w.runs() }, nil},
 		"stopping":            {func(w *world) { w.capable(); w.runs(); close(w.stop) }, nil},

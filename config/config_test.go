@@ -80,6 +80,8 @@ func TestAccountsAndConnectorsHaveDefaults(t *testing.T) {
 	require.Equal(t, []config.OwnerSource{"agent", "line", "contact"}, hubspot.Owner.From)
 	require.InDelta(t, 0.8, hubspot.Budget.Share.Fraction(), 1e-9)
 	require.Equal(t, "hubspot", hubspot.Budget.Account)
+	require.False(t, hubspot.Adopt)
+	require.Equal(t, 2*time.Minute, hubspot.AdoptWait)
 	require.True(t, hubspot.Since.IsZero())
 }
 
@@ -116,7 +118,7 @@ func TestTheExampleIsRead(t *testing.T) {
 func TestTheExamplesCommentedDefaultsAreRight(t *testing.T) {
 	t.Parallel()
 	text := config.Example
-	for _, line := range []string{"name: crmsync", "mode: single", "skew: 15m", "auth: bearer", "insecure: false"} {
+	for _, line := range []string{"name: crmsync", "mode: single", "skew: 15m", "auth: bearer", "insecure: false", "adopt: false"} {
 		require.Contains(t, text, "# "+line)
 		text = strings.Replace(text, "# "+line, line, 1)
 	}

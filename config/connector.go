@@ -22,6 +22,11 @@ type Connector struct {
 	Contacts Contacts  `yaml:"contacts"`
 	Owner    Owner     `yaml:"owner"`
 	Budget   Budget    `yaml:"budget"`
+	// Adopt: the record of a text that another integration has written, such as
+	// JustCall's built-in sync, is taken over.
+	Adopt bool `yaml:"adopt"`
+	// AdoptWait is how long after a text the other one's record may come.
+	AdoptWait time.Duration `yaml:"adopt_wait"`
 
 	name string
 	doc  *document
@@ -152,5 +157,7 @@ func newConnector(name string) *Connector {
 		Contacts: Contacts{Several: SeveralSticky, None: NoneCreate, CreateWhen: CreateInbound},
 		Owner:    Owner{From: []OwnerSource{FromAgent, FromLine, FromContact}},
 		Budget:   Budget{Share: 80, Account: name},
+
+		AdoptWait: 2 * time.Minute,
 	}
 }

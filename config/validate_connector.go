@@ -30,6 +30,9 @@ func (v *validator) connector(name string, c *Connector) {
 	v.contacts(path+".contacts", c.Contacts)
 	v.owner(path+".owner", c.Owner)
 	v.budget(path+".budget", c.Budget)
+	if !c.Adopt && v.c.doc.has(path+".adopt_wait") {
+		v.fail(path+".adopt_wait", "has no effect unless adopt is true: remove one of them")
+	}
 }
 
 func (v *validator) connectorAccounts(path string, accounts []string) {

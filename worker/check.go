@@ -143,6 +143,9 @@ func (f *findings) connector(ctx context.Context, c *config.Config, instance *ac
 		f.warn(about, "opt-outs have no place in this CRM: see to it that nobody writes from it to who opted out")
 	}
 	f.missing(ctx, instance)
+	if instance.Adoption.On && !caps.Adopt {
+		f.warn(about, "adopt has no effect: this CRM, or what it is set up with, offers no way to take over another integration's record, so both would stand there")
+	}
 	f.owners(ctx, c, instance)
 }
 

@@ -82,7 +82,8 @@ func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics
 		Contacts: activities.ContactPolicy{
 			Several: string(c.Contacts.Several), None: string(c.Contacts.None), CreateWhen: string(c.Contacts.CreateWhen),
 		},
-		Owner: ownerPolicy(c.Owner),
+		Owner:    ownerPolicy(c.Owner),
+		Adoption: activities.Adoption{On: c.Adopt, Wait: c.AdoptWait},
 	}
 	if limited != nil {
 		limited.Keep(definition)

@@ -276,6 +276,8 @@ func TestTargets(t *testing.T) {
 	const routes = "routes:\n" +
 		"  - { when: 'line == \"+15125550100\"', to: [one] }\n" +
 		"  - { when: 'agent == \"ben@example.com\"', to: [two, one] }\n"
+	const automation = "routes:\n  - { when: 'true', to: [two] }\n  - { when: 'medium != \"Hubspot Automation\"', to: [one] }\n"
+	automatic := func(e *sms.Event) { e.Message.Medium = "Hubspot Automation" }
 	early := func(e *sms.Event) { e.At = noon.Add(-time.Second) }
 	otherLine := func(e *sms.Event) { e.Message.Line = "+15125550199" }
 	bens := func(e *sms.Event) { e.Message.Agent = sms.Agent{ID: "7", Email: "ben@example.com"} }
@@ -294,6 +296,8 @@ func TestTargets(t *testing.T) {
 		"no route":                    {twoCRMs + routes, sms.Received, []func(*sms.Event){otherLine}, nil},
 		"no route, a status":          {twoCRMs + routes, sms.Failed, []func(*sms.Event){otherLine}, []string{"one", "two"}},
 		"routes and since":            {since + routes, sms.Sent, []func(*sms.Event){bens, early}, []string{"one"}},
+		"logged by who sent it":       {twoCRMs + automation, sms.Sent, []func(*sms.Event){automatic}, []string{"two"}},
+		"of another medium":           {twoCRMs + automation, sms.Sent, nil, []string{"two", "one"}},
 		"an account without any CRMs": {twoCRMs, sms.Received, []func(*sms.Event){func(e *sms.Event) { e.Account = "other" }}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -80,14 +80,15 @@ type Lane struct {
 	read    *batcher[connectors.Record, read]
 	create  *batcher[connectors.NewContact, created]
 	owner   *batcher[string, owner]
+	adopt   *batcher[connectors.Record, connectors.Outcome]
 
 	caps   atomic.Pointer[connectors.Capabilities]
 	asking chan struct{}
 
-	puts, statuses singleflight.Group // by key: nothing is written twice at a time
-	owners         singleflight.Group // by e-mail address
-	running        atomic.Bool
-	took           atomic.Int64 // nanoseconds of the last call
+	puts, statuses, adopts singleflight.Group // by key: nothing is written twice at a time
+	owners                 singleflight.Group // by e-mail address
+	running                atomic.Bool
+	took                   atomic.Int64 // nanoseconds of the last call
 }
 
 type found struct {
@@ -126,6 +127,10 @@ func New(o Options) *Lane {
 	l.read = newBatcher(l, n, l.findMessages, func(r read) *connectors.Error { return r.err })
 	l.create = newBatcher(l, 1, l.createContact, func(r created) *connectors.Error { return r.err })
 	l.owner = newBatcher(l, n, l.findOwners, func(r owner) *connectors.Error { return r.err })
+	if adopter, ok := o.Connector.(connectors.Adopter); ok {
+		l.adopt = newBatcher(l, n, adopter.AdoptMessages, outcomeError)
+		l.adopt.parallel = 1 // so that no two texts take the same record
+	}
 	if updater, ok := o.Connector.(connectors.StatusUpdater); ok {
 		l.status = newBatcher(l, n, updater.UpdateStatus, outcomeError)
 	}
@@ -221,6 +226,9 @@ func (l *Lane) Stop() {
 	l.read.stop()
 	l.create.stop()
 	l.owner.stop()
+	if l.adopt != nil {
+		l.adopt.stop()
+	}
 	if l.status != nil {
 		l.status.stop()
 	}

@@ -544,6 +544,44 @@ func TestOneWriteForAKeyAtATime(t *testing.T) {
 	})
 }
 
+// adopter takes over one text at a time, and counts how many it is asked for at
+// once.
+type adopter struct {
+	*crm
+	busy, most atomic.Int32
+}
+
+func (a *adopter) AdoptMessages(_ context.Context, records []connectors.Record) []connectors.Outcome {
+	a.most.Store(max(a.most.Load(), a.busy.Add(1)))
+	defer a.busy.Add(-1)
+	_ = a.begin(len(records))
+	return []connectors.Outcome{{State: connectors.Written, Ref: connectors.Ref{ID: "of " + records[0].Key}}}
+}
+
+// Two texts that look alike must not take over the same record.
+func TestAdoptionIsOneByOne(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		a := &adopter{crm: newCRM()}
+		l := lane.New(lane.Options{Name: "crm", Connector: a, Definition: connectors.Definition{Name: "test", MaxBatch: 1, CallTimeout: time.Second}})
+		var wg sync.WaitGroup
+		for i := range 6 {
+			key := fmt.Sprint(i / 2)
+			wg.Go(func() {
+				out, err := l.AdoptMessage(t.Context(), record(key))
+				require.NoError(t, err)
+				require.Equal(t, "of "+key, out.Ref.ID)
+			})
+		}
+		wg.Wait()
+		require.EqualValues(t, 1, a.most.Load())
+		require.Len(t, a.sizes(), 3, "two attempts at one text share a call")
+		l.Stop()
+		_, err := l.AdoptMessage(t.Context(), record("late"))
+		require.ErrorIs(t, err, lane.ErrGivenBack)
+	})
+}
+
 // A burst of texts of the same agents costs a call or two.
 func TestOwnersAreLookedUpTogether(t *testing.T) {
 	t.Parallel()

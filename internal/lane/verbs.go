@@ -83,6 +83,12 @@ func (l *Lane) PutMessage(ctx context.Context, record connectors.Record) (connec
 	return once(&l.puts, record.Key, func() (connectors.Outcome, error) { return outcome(ctx, "put messages", l.put, record) })
 }
 
+// AdoptMessage takes over another integration's record of a text, as PutMessage.
+// To be called only where the connector can.
+func (l *Lane) AdoptMessage(ctx context.Context, record connectors.Record) (connectors.Outcome, error) {
+	return once(&l.adopts, record.Key, func() (connectors.Outcome, error) { return outcome(ctx, "adopt messages", l.adopt, record) })
+}
+
 // UpdateStatus moves the status of a text, as PutMessage.
 func (l *Lane) UpdateStatus(ctx context.Context, change connectors.StatusChange) (connectors.Outcome, error) {
 	key := change.Key + "/" + string(change.Status)

@@ -119,7 +119,7 @@ func (m *Messages) state(state string) string {
 
 // ended are the states in which a delivery can end.
 var ended = []connectors.State{
-	connectors.Written, connectors.Existed, connectors.NotApplicable, workflows.StateSkipped, activities.Superseded,
+	connectors.Written, connectors.Existed, connectors.NotApplicable, workflows.StateSkipped, activities.Superseded, activities.Adopted,
 }
 
 // standing are the values that a connector's delivery has in a state.

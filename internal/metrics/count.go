@@ -63,7 +63,7 @@ var (
 	outcomes  = outcomeSet()
 	decisions = setOf(activities.Decisions())
 	kinds     = setOf([]sms.Kind{sms.Received, sms.Sent, sms.Delivered, sms.Failed, sms.OptOut, sms.OptIn})
-	states    = setOf([]connectors.State{connectors.Written, connectors.Existed, connectors.NotApplicable, activities.Superseded, Parked})
+	states    = setOf([]connectors.State{connectors.Written, connectors.Existed, connectors.NotApplicable, activities.Superseded, activities.Adopted, Parked})
 	results   = setOf([]string{
 		OK, Canceled, activities.Waiting, activities.GivenBack, activities.NoContact, activities.SeveralContacts,
 		string(connectors.Unavailable), string(connectors.RateLimited), string(connectors.Unknown), string(connectors.Auth),

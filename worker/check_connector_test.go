@@ -2,7 +2,9 @@ package worker
 
 import (
 	"fmt"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -61,6 +63,20 @@ connectors:
 	c, f = parse(t, fmt.Sprintf(text, "http, class: B, check: { path: /me }, put_message: { path: /texts, body: '{}', result: { id: body.id } }", base, "[]")), nil
 	f.owners(t.Context(), c, instanceOf(t, c))
 	require.Equal(t, "warning connectors.crm: this CRM offers no way to look users up, so connectors.crm.owner.default has no effect here\n", f.lines())
+}
+
+// Who asks for what a CRM cannot do is told, since both records would stand there.
+func TestCheckWarnsWhereNothingCanBeAdopted(t *testing.T) {
+	t.Parallel()
+	for class, warned := range map[connectors.Class]bool{"A": true, "B": false} {
+		base := connectortest.NewCRM(connectortest.CRMOptions{Class: class}).Start(t)
+		c := parse(t, fmt.Sprintf("justcall: { main: {} }\nconnectors: { crm: { type: testcrm, base_url: %s, class: %s, adopt: true } }", base, class))
+		instance := instanceOf(t, c)
+		require.Equal(t, activities.Adoption{On: true, Wait: 2 * time.Minute}, instance.Adoption)
+		var f findings
+		f.connector(t.Context(), c, instance)
+		require.Equal(t, warned, strings.Contains(f.lines(), "warning connectors.crm: adopt has no effect"), f.lines())
+	}
 }
 
 func TestStaffIsOfItsAccount(t *testing.T) {
