@@ -5,6 +5,7 @@ package all
 import (
 	"crmsync/connectors"
 	"crmsync/connectors/httpapi"
+	"crmsync/connectors/hubspot"
 	"crmsync/connectors/pipedrive"
 	"crmsync/connectors/sandbox"
 )
@@ -13,6 +14,7 @@ import (
 func Connectors() []connectors.Definition {
 	return []connectors.Definition{
 		httpapi.Definition(),
+		hubspot.Definition(),
 		pipedrive.Definition(),
 		sandbox.Definition(),
 	}

@@ -1,0 +1,397 @@
+package hubspot
+
+import (
+	"cmp"
+	"context"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/sms"
+)
+
+// The properties of a communication.
+// https://developers.hubspot.com/docs/api-reference/2026-03/crm/activities/communications/guide
+const (
+	fieldChannel    = "hs_communication_channel_type"
+	fieldLoggedFrom = "hs_communication_logged_from"
+	fieldBody       = "hs_communication_body"
+	fieldTime       = "hs_timestamp"
+	fieldOwner      = "hubspot_owner_id"
+)
+
+const opPut = "put messages"
+
+// PutMessages implements connectors.Connector in one request for a batch of new
+// texts, associations included. Texts that HubSpot refuses are looked up in one
+// more, by key, and those that are not there in another, by contact.
+func (c *Connector) PutMessages(ctx context.Context, records []connectors.Record) []connectors.Outcome {
+	out := make([]connectors.Outcome, len(records))
+	var in []input
+	var at []int // the record that each input is
+	for i, r := range records {
+		if r.Contact.Zero() && c.cfg.class() == connectors.ClassD {
+			out[i].State = connectors.NotApplicable // it could not be read back
+			continue
+		}
+		in, at = append(in, c.text(r)), append(at, i)
+	}
+	results := c.api.write(ctx, opPut, c.api.objects(communications, "/batch/create"), in,
+		connectors.Error{Kind: connectors.Unknown, Ambiguous: true})
+	for i, w := range results {
+		out[at[i]] = c.outcome(w, records[at[i]].Contact)
+	}
+	c.lookUp(ctx, opPut, records, out)
+	c.missContacts(ctx, records, out)
+	return out
+}
+
+// text is a record as HubSpot has it.
+func (c *Connector) text(r connectors.Record) input {
+	f := c.cfg.Fields
+	in := input{
+		known:        f.Key,
+		Associations: []association{},
+		Properties: map[string]string{
+			fieldChannel: "SMS", fieldLoggedFrom: "CRM", // this only logs
+			fieldBody: c.body(r), fieldTime: instant(r.Message.At),
+		},
+	}
+	set(in.Properties, f.Key, encoded(r.Key))
+	set(in.Properties, f.Direction, string(r.Message.Direction))
+	if r.OwnerID != "" {
+		in.Properties[fieldOwner] = r.OwnerID
+	}
+	if !r.Contact.Zero() {
+		in.Associations = []association{{
+			To: reference{r.Contact.ID}, Types: []associationType{{"HUBSPOT_DEFINED", c.cfg.AssociationType}},
+		}}
+	}
+	return in
+}
+
+func set(properties map[string]string, field, value string) {
+	if field != "" {
+		properties[field] = value
+	}
+}
+
+// instant is in UTC, to the millisecond.
+func instant(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z07:00") }
+
+func (c *Connector) outcome(w written, contact connectors.Ref) connectors.Outcome {
+	if w.err != nil {
+		return connectors.Outcome{State: connectors.Failed, Err: w.err}
+	}
+	return connectors.Outcome{State: connectors.Written, Ref: c.textRef(w.object.ID, contact)}
+}
+
+// refused picks what HubSpot refused for its content, whatever its words were.
+func refused(out []connectors.Outcome) []int {
+	var at []int
+	for i, o := range out {
+		if o.State == connectors.Failed && (o.Err.Kind == connectors.Invalid || o.Err.Kind == connectors.Conflict || o.Err.Kind == connectors.NotFound) {
+			at = append(at, i)
+		}
+	}
+	return at
+}
+
+// lookUp finds those of the refused texts that are there already.
+func (c *Connector) lookUp(ctx context.Context, op string, records []connectors.Record, out []connectors.Outcome) {
+	at := refused(out)
+	if c.cfg.class() == connectors.ClassD || len(at) == 0 {
+		return
+	}
+	asked := make([]connectors.Record, len(at))
+	for i, n := range at {
+		asked[i] = records[n]
+	}
+	refs, err := c.byKey(ctx, op, asked)
+	for i, n := range at {
+		switch {
+		case err != nil:
+			out[n].Err = connectors.AsError(op, err)
+		case !refs[i].Zero():
+			out[n] = connectors.Outcome{State: connectors.Existed, Ref: refs[i]}
+		}
+	}
+}
+
+// missContacts finds those of the refused texts whose contact is gone, which
+// HubSpot's words do not reliably tell.
+func (c *Connector) missContacts(ctx context.Context, records []connectors.Record, out []connectors.Outcome) {
+	at := slices.DeleteFunc(refused(out), func(i int) bool { return records[i].Contact.Zero() })
+	if len(at) == 0 {
+		return
+	}
+	var ids []string
+	for _, i := range at {
+		ids = append(ids, records[i].Contact.ID)
+	}
+	found, err := c.api.read(ctx, opPut, contacts, "", ids, []string{})
+	for _, i := range at {
+		if err != nil {
+			out[i].Err = connectors.AsError(opPut, err)
+		} else if _, there := found[records[i].Contact.ID]; !there {
+			out[i].Err = &connectors.Error{Op: opPut, Kind: connectors.NotFound, Status: out[i].Err.Status, Err: errContactGone}
+		} else if e := *out[i].Err; e.Kind == connectors.NotFound {
+			e.Kind = connectors.Invalid // something else that the text names, such as its owner
+			out[i].Err = &e
+		}
+	}
+}
+
+// UpdateStatus implements connectors.StatusUpdater in one request; in class D in
+// some more for texts whose record nobody remembers.
+func (c *Connector) UpdateStatus(ctx context.Context, changes []connectors.StatusChange) []connectors.Outcome {
+	const op = "update status"
+	f := c.cfg.Fields
+	out := make([]connectors.Outcome, len(changes))
+	ids, err := c.records(ctx, changes)
+	if err != nil {
+		return connectors.FailAll(len(changes), connectors.AsError(op, err))
+	}
+	var in []input
+	var at []int
+	for i, s := range changes {
+		switch {
+		case f.Status == "":
+			out[i].State = connectors.NotApplicable
+			continue
+		case ids[i] == "":
+			out[i] = connectors.Outcome{State: connectors.Failed, Err: &connectors.Error{Op: op, Kind: connectors.NotFound}}
+			continue
+		}
+		change := input{ID: ids[i], IDProperty: c.idProperty(), Properties: map[string]string{f.Status: string(s.Status)}}
+		set(change.Properties, f.Reason, cut(s.Reason))
+		in, at = append(in, change), append(at, i)
+	}
+	results := c.api.write(ctx, op, c.api.objects(communications, "/batch/update"), in, connectors.Error{Kind: connectors.NotFound})
+	for i, w := range results {
+		out[at[i]] = c.outcome(w, changes[at[i]].Contact)
+	}
+	return out
+}
+
+// maxReason keeps what a carrier says within a line.
+const maxReason = 500
+
+func cut(reason string) string {
+	all := []rune(strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(reason, "\uFFFD")))
+	return string(all[:min(len(all), maxReason)])
+}
+
+// records answers by which id each text is updated, "" where it is not there: its
+// key, or in class D its record's.
+func (c *Connector) records(ctx context.Context, changes []connectors.StatusChange) ([]string, error) {
+	ids := make([]string, len(changes))
+	var unknown []connectors.Record
+	var at []int
+	for i, s := range changes {
+		switch {
+		case c.idProperty() != "":
+			ids[i] = encoded(s.Key)
+		case !s.Record.Zero():
+			ids[i] = s.Record.ID
+		default:
+			unknown, at = append(unknown, connectors.Record{Key: s.Key, Contact: s.Contact}), append(at, i)
+		}
+	}
+	refs, err := c.onTimeline(ctx, "update status", unknown)
+	if err != nil {
+		return nil, err
+	}
+	for i, ref := range refs {
+		ids[at[i]] = ref.ID
+	}
+	return ids, nil
+}
+
+// FindMessages implements connectors.MessageFinder in one request by key, in class
+// D in one for the contacts and one for each hundred of their texts.
+func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+	const op = "find messages"
+	if c.cfg.class() == connectors.ClassD {
+		return c.onTimeline(ctx, op, records)
+	}
+	return c.byKey(ctx, op, records)
+}
+
+// idProperty is by which texts are named, empty for HubSpot's own ids.
+func (c *Connector) idProperty() string {
+	if c.cfg.class() == connectors.ClassC {
+		return c.cfg.Fields.Key
+	}
+	return ""
+}
+
+func (c *Connector) byKey(ctx context.Context, op string, records []connectors.Record) ([]connectors.Ref, error) {
+	ids := make([]string, len(records))
+	for i, r := range records {
+		ids[i] = encoded(r.Key)
+	}
+	key := c.cfg.Fields.Key
+	found, err := c.api.read(ctx, op, communications, key, ids, []string{key})
+	if err != nil {
+		return nil, err
+	}
+	refs := make([]connectors.Ref, len(records))
+	for i, id := range ids {
+		refs[i] = c.textRef(found[id].ID, records[i].Contact)
+	}
+	return refs, nil
+}
+
+func (c *Connector) onTimeline(ctx context.Context, op string, records []connectors.Record) ([]connectors.Ref, error) {
+	refs := make([]connectors.Ref, len(records))
+	timelines, err := c.timelines(ctx, op, records, cmp.Or(c.cfg.Fields.Key, fieldBody))
+	if err != nil {
+		return nil, err
+	}
+	for i, r := range records {
+		for _, o := range timelines[r.Contact.ID] {
+			if c.holds(o, r.Key) && refs[i].Zero() {
+				refs[i] = c.textRef(o.ID, r.Contact)
+			}
+		}
+	}
+	return refs, nil
+}
+
+// holds reports whether a communication is the text with that key.
+func (c *Connector) holds(o object, key string) bool {
+	if f := c.cfg.Fields.Key; f != "" {
+		return o.Properties[f] == encoded(key)
+	}
+	return strings.Contains(o.Properties[fieldBody], marker(key))
+}
+
+// timelines answers the communications of the records' contacts.
+func (c *Connector) timelines(ctx context.Context, op string, records []connectors.Record, fields ...string) (map[string][]object, error) {
+	var people []string
+	for _, r := range records {
+		if !r.Contact.Zero() {
+			people = append(people, r.Contact.ID)
+		}
+	}
+	of, err := c.api.associations(ctx, op, people)
+	if err != nil {
+		return nil, err
+	}
+	found, err := c.api.read(ctx, op, communications, "", slices.Concat(slices.Collect(maps.Values(of))...), fields)
+	if err != nil {
+		return nil, err
+	}
+	timelines := map[string][]object{}
+	for contact, ids := range of {
+		for _, id := range ids {
+			if o, there := found[id]; there {
+				timelines[contact] = append(timelines[contact], o)
+			}
+		}
+	}
+	return timelines, nil
+}
+
+// adoptWithin is how far apart the two integrations' instants may be.
+const adoptWithin = 60 * time.Second
+
+// AdoptMessages implements connectors.Adopter in one request for the contacts, one
+// for each hundred of their texts and one for what is taken over. Without a
+// property for the key it is not offered: the key would have to be written into
+// the text.
+func (c *Connector) AdoptMessages(ctx context.Context, records []connectors.Record) []connectors.Outcome {
+	const op = "adopt messages"
+	key := c.cfg.Fields.Key
+	out := make([]connectors.Outcome, len(records))
+	if key == "" {
+		for i := range out {
+			out[i].State = connectors.NotApplicable
+		}
+		return out
+	}
+	timelines, err := c.timelines(ctx, op, records, key, fieldChannel, fieldBody, fieldTime)
+	if err != nil {
+		return connectors.FailAll(len(records), connectors.AsError(op, err))
+	}
+	taken := map[string]bool{}
+	var in []input
+	var at []int
+	for i, r := range records {
+		o, state := c.candidate(r, timelines[r.Contact.ID], taken)
+		out[i] = connectors.Outcome{State: state}
+		if state == connectors.NotApplicable {
+			continue
+		}
+		taken[o.ID] = true
+		out[i].Ref = c.textRef(o.ID, r.Contact)
+		if state == connectors.Written {
+			in, at = append(in, input{ID: o.ID, Properties: map[string]string{key: encoded(r.Key)}}), append(at, i)
+		}
+	}
+	results := c.api.write(ctx, op, c.api.objects(communications, "/batch/update"), in, connectors.Error{Kind: connectors.NotFound})
+	for i, w := range results {
+		out[at[i]] = c.outcome(w, records[at[i]].Contact)
+	}
+	c.lookUp(ctx, op, records, out)
+	return out
+}
+
+// candidate is the communication that is the text already: Existed has its key,
+// Written is to be given it.
+func (c *Connector) candidate(r connectors.Record, timeline []object, taken map[string]bool) (object, connectors.State) {
+	key := c.cfg.Fields.Key
+	for _, o := range timeline {
+		if c.holds(o, r.Key) {
+			return o, connectors.Existed
+		}
+	}
+	for _, o := range timeline {
+		at, err := time.Parse(time.RFC3339, o.Properties[fieldTime])
+		near := err == nil && at.Sub(r.Message.At).Abs() <= adoptWithin
+		if near && !taken[o.ID] && o.Properties[key] == "" && sameText(o.Properties[fieldBody], r.Message) {
+			return o, connectors.Written
+		}
+	}
+	return object{}, connectors.NotApplicable
+}
+
+// sameText reports whether a communication of another integration is the text: it
+// ends with the text's own lines, and what stands before them, if anything, does
+// not name the other direction.
+func sameText(stored string, m sms.Message) bool {
+	lines, own := plain(stored), plain(markup(m.Body))
+	if len(own) == 0 || len(lines) < len(own) {
+		return false
+	}
+	before, last := lines[:len(lines)-len(own)], lines[len(lines)-len(own):]
+	if head, found := strings.CutSuffix(last[0], own[0]); found && (head == "" || strings.HasSuffix(strings.TrimSpace(head), ":")) {
+		return slices.Equal(last[1:], own[1:]) && !contradicts(strings.ToLower(strings.Join(slices.Concat(before, []string{head}), " ")), m.Direction)
+	}
+	return false
+}
+
+var directionWords = map[sms.Direction][]string{
+	sms.Inbound:  {"inbound", "incoming", "received"},
+	sms.Outbound: {"outbound", "outgoing", "sent"},
+}
+
+// contradicts reports whether a heading names only the other direction.
+func contradicts(heading string, d sms.Direction) bool {
+	names := func(d sms.Direction) bool {
+		return slices.ContainsFunc(directionWords[d], func(w string) bool { return strings.Contains(heading, w) })
+	}
+	other := sms.Inbound
+	if d == sms.Inbound {
+		other = sms.Outbound
+	}
+	return names(other) && !names(d)
+}
