@@ -38,8 +38,9 @@ func troubled(b *bench, v verb, t trouble) {
 	}
 	for n := 1; n <= positions; n++ {
 		s := b.open()
-		c := v.prepare(s)
+		// Before the account is prepared: Check may refuse a bare one.
 		halfway := n > 1 && v.again && s.class() != connectors.ClassD
+		c := v.prepare(s)
 		s.wire.fail(n, t.make())
 		out := c.run()
 		seen := s.wire.heal()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"net/http"
 	"regexp"
@@ -198,12 +199,22 @@ func digitsOf(s string) string {
 
 const opCreate = "create contact"
 
+// The types of a contact; a lead is one in that stage of its life cycle.
+const (
+	contactType = "contact"
+	leadType    = "lead"
+)
+
 // CreateContact implements connectors.ContactCreator. HubSpot knows people by
 // e-mail alone: one whose address is there is answered as it is, and otherwise
 // creating twice makes two. A contact needs a name or an address, so that the
 // number stands in for a name that nobody knows.
 // https://developers.hubspot.com/docs/api-reference/2026-03/crm/objects/contacts/guide
 func (c *Connector) CreateContact(ctx context.Context, n connectors.NewContact) (connectors.Contact, error) {
+	if n.Type != "" && n.Type != contactType && n.Type != leadType {
+		err := fmt.Errorf("HubSpot has contacts of the types %s and %s", contactType, leadType)
+		return connectors.Contact{}, &connectors.Error{Op: opCreate, Kind: connectors.Unsupported, Err: err}
+	}
 	var created object
 	answer, err := c.api.Do(ctx, rest.Request{
 		Op: opCreate, Method: http.MethodPost, Path: c.api.objects(contacts, ""),
@@ -227,8 +238,8 @@ func (c *Connector) CreateContact(ctx context.Context, n connectors.NewContact) 
 
 func person(n connectors.NewContact) map[string]string {
 	p := map[string]string{}
-	if n.Type == "lead" { // in HubSpot a stage that a contact is in
-		p["lifecyclestage"] = "lead"
+	if n.Type == leadType {
+		p["lifecyclestage"] = leadType
 	}
 	maps.Copy(p, n.Fields)
 	first, last, _ := strings.Cut(strings.Join(strings.Fields(n.Name), " "), " ")
@@ -315,7 +326,7 @@ func (c *Connector) consented(w written, contact connectors.Ref) connectors.Outc
 
 // contactRef names a contact; 0-1 is the type of contacts in HubSpot's pages.
 func (c *Connector) contactRef(id string) connectors.Ref {
-	ref := connectors.Ref{Type: "contact", ID: id}
+	ref := connectors.Ref{Type: contactType, ID: id}
 	if c.cfg.Portal != "" {
 		ref.URL = "https://app.hubspot.com/contacts/" + c.cfg.Portal + "/record/0-1/" + rest.Path(id)
 	}

@@ -91,9 +91,9 @@ func (p problem) decide(e *connectors.Error) {
 		return
 	}
 	switch {
-	case kind == connectors.Auth && e.Op == opOwners:
+	case e.Op == opOwners && p.says("MISSING_SCOPES"):
 		kind = connectors.Forbidden // texts can do without owners
-	case kind == connectors.Auth && e.Op == opCreate && p.says("PROPERTY_DOESNT_EXIST"):
+	case e.Op == opCreate && p.says("PROPERTY_DOESNT_EXIST"):
 		kind = connectors.Invalid // one that the settings name for new contacts
 	}
 	e.WholeBatch = e.WholeBatch && kind != connectors.Auth

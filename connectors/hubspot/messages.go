@@ -334,7 +334,9 @@ func (c *Connector) AdoptMessages(ctx context.Context, records []connectors.Reco
 		taken[o.ID] = true
 		out[i].Ref = c.textRef(o.ID, r.Contact)
 		if state == connectors.Written {
-			in, at = append(in, input{ID: o.ID, Properties: map[string]string{key: encoded(r.Key)}}), append(at, i)
+			ours := input{ID: o.ID, Properties: map[string]string{key: encoded(r.Key)}}
+			set(ours.Properties, c.cfg.Fields.Direction, string(r.Message.Direction))
+			in, at = append(in, ours), append(at, i)
 		}
 	}
 	results := c.api.write(ctx, op, c.api.objects(communications, "/batch/update"), in, connectors.Error{Kind: connectors.NotFound})
@@ -355,7 +357,7 @@ func (c *Connector) candidate(r connectors.Record, timeline []object, taken map[
 		}
 	}
 	for _, o := range timeline {
-		at, err := time.Parse(time.RFC3339, o.Properties[fieldTime])
+		at, err := time.Parse(time.RFC3339, o.Properties[fieldTime]) // so it answers, whatever was written
 		near := err == nil && at.Sub(r.Message.At).Abs() <= adoptWithin
 		if near && !taken[o.ID] && o.Properties[key] == "" && sameText(o.Properties[fieldBody], r.Message) {
 			return o, connectors.Written

@@ -55,8 +55,6 @@ type Options struct {
 	NoTraces bool
 	// Masked hides numbers, as from tokens without the scopes for sensitive data.
 	Masked bool
-	// Owners are the account's users, by e-mail.
-	Owners []string
 }
 
 // Fake is a running account. It is safe for concurrent use.
@@ -77,9 +75,16 @@ type Fake struct {
 	spent    map[string][]time.Time
 	limited  int
 	lastID   int
+	users    []string // the owners' addresses
 }
 
-var _ fakes.Fake = (*Fake)(nil)
+var (
+	_ fakes.Fake         = (*Fake)(nil)
+	_ fakes.MessageAdder = (*Fake)(nil)
+	_ fakes.OwnerAdder   = (*Fake)(nil)
+	_ fakes.FieldRemover = (*Fake)(nil)
+	_ fakes.FieldNamer   = (*Fake)(nil)
+)
 
 // record is a contact or a communication.
 type record struct {
@@ -163,6 +168,7 @@ func message(r *record) fakes.Message {
 	m := fakes.Message{
 		ID: r.id, Key: keyOf(r.values), Body: r.values["hs_communication_body"], At: at,
 		Status: r.values["justcall_status"], Reason: r.values["justcall_status_reason"], Direction: r.values["justcall_direction"],
+		OwnerID: r.values["hubspot_owner_id"],
 	}
 	if len(r.contacts) > 0 {
 		m.Contact = r.contacts[0]
@@ -205,6 +211,7 @@ func contact(r *record) fakes.Contact {
 		Name:  strings.TrimSpace(r.values["firstname"] + " " + r.values["lastname"]),
 		Email: r.values["email"], OwnerID: r.values["hubspot_owner_id"],
 		OptedOut: r.values["justcall_sms_opt_out"] == "true", ConsentAt: at, Updated: r.updated,
+		Fields: map[string]string{textField: r.values[textField]},
 	}
 	for _, field := range phoneFields {
 		if raw := r.values[field]; raw != "" {
@@ -231,18 +238,40 @@ func (f *Fake) AddContact(c fakes.Contact) connectors.Ref {
 	return connectors.Ref{Type: "contact", ID: r.id}
 }
 
-// AddCommunication puts a text on a contact's timeline, as another integration
-// does.
-func (f *Fake) AddCommunication(contact, body string, at time.Time) string {
+// AddMessage implements fakes.MessageAdder: a heading, and below it the text, which
+// is in HTML.
+func (f *Fake) AddMessage(m fakes.Message) connectors.Ref {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.store(communications, map[string]string{
 		"hs_communication_channel_type": "SMS", "hs_communication_logged_from": "CRM",
-		"hs_communication_body": body, "hs_timestamp": at.UTC().Format(time.RFC3339),
+		"hs_communication_body": "<p><strong>JustCall: " + m.Direction + " SMS</strong></p><p>" + m.Body + "</p>",
+		"hs_timestamp":          strconv.FormatInt(m.At.UnixMilli(), 10),
 	})
-	r.contacts = []string{contact}
-	return r.id
+	r.contacts = []string{m.Contact}
+	return connectors.Ref{ID: r.id}
 }
+
+// AddOwner implements fakes.OwnerAdder.
+func (f *Fake) AddOwner(email string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.users = append(f.users, email)
+	return strconv.Itoa(firstOwner + len(f.users))
+}
+
+// RemoveFields implements fakes.FieldRemover.
+func (f *Fake) RemoveFields() {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.schema, f.groups = schema(), map[string]bool{}
+}
+
+// textField is a property of a contact that nothing else is done with.
+const textField = "company"
+
+// TextField implements fakes.FieldNamer.
+func (f *Fake) TextField() string { return textField }
 
 // DeleteContact implements fakes.Store.
 func (f *Fake) DeleteContact(id string) {

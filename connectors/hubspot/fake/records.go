@@ -57,6 +57,9 @@ func (f *Fake) show(r *record, names []string) object {
 		}
 		o.Properties[name] = nil
 		if value, set := r.values[name]; set {
+			if at, ok := instant(value); ok && f.schema[r.kind][name].Type == "datetime" {
+				value = at.Format(time.RFC3339Nano)
+			}
 			if f.options.Masked && slices.Contains(phoneFields, name) {
 				value = "***-***-" + value[max(0, len(value)-2):]
 			}

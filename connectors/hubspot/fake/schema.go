@@ -62,7 +62,7 @@ func schema() map[string]map[string]*property {
 			{Name: "hs_timestamp", Type: "datetime", FieldType: "date"},
 		},
 		contacts: {
-			text("firstname"), text("lastname"), text("phone"), text("mobilephone"), text("hs_whatsapp_phone_number"), text("company"),
+			text("firstname"), text("lastname"), text("phone"), text("mobilephone"), text("hs_whatsapp_phone_number"), text(textField),
 			{Name: "email", Type: "string", FieldType: "text", Unique: true},
 			choice("lifecyclestage", "subscriber", "lead", "customer"),
 			text("hubspot_owner_id"), calculated("hs_object_id"),
@@ -136,7 +136,7 @@ func (f *Fake) check(kind, name, value string) *violation {
 
 func (f *Fake) isOwner(id string) bool {
 	n, err := strconv.Atoi(id)
-	return err == nil && n > firstOwner && n <= firstOwner+len(f.options.Owners)
+	return err == nil && n > firstOwner && n <= firstOwner+len(f.users)
 }
 
 // instant reads both forms that HubSpot takes: milliseconds and ISO 8601.

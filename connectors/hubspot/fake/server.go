@@ -232,7 +232,7 @@ func (f *Fake) owners(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	all := []map[string]any{}
-	for i, email := range f.options.Owners {
+	for i, email := range f.users {
 		if e := q.Get("email"); e == "" || strings.EqualFold(e, email) {
 			all = append(all, map[string]any{"id": strconv.Itoa(firstOwner + 1 + i), "email": email, "type": "PERSON", "archived": false})
 		}
