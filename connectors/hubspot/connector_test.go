@@ -46,11 +46,11 @@ func connect(t testing.TB, server *httptest.Server, settings string) *hubspot.Co
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for name, options := range map[string]fake.Options{
-		"unique property":                               {},
-		"searches lag, batches are refused as a whole":  {SearchLag: time.Hour, WholeBatches: true},
-		"silent and without traces":                     {Quiet: true, NoTraces: true},
-		"class D, small pages":                          {NoUnique: true, WholeBatches: true, Page: 1},
-		"class D, key in the text":                      {NoKey: true},
+		"unique property": {},
+		"searches lag, batches are refused as a whole": {SearchLag: time.Hour, WholeBatches: true},
+		"silent and without traces":                    {Quiet: true, NoTraces: true},
+		"class D, small pages":                         {NoUnique: true, WholeBatches: true, Page: 1},
+		"class D, key in the text":                     {NoKey: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
