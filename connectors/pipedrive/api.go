@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -201,7 +202,7 @@ func (a api) activity(ctx context.Context, op, activityID string) (activity, err
 }
 
 // activities reads those of a person, or of everybody where person is empty, that
-// changed since an instant, the newest first.
+// changed since an instant and are not deleted, the newest first.
 func (a api) activities(ctx context.Context, op, person string, since time.Time, take func([]activity) bool) error {
 	query := url.Values{"limit": {pageSize}, "sort_by": {"id"}, "sort_direction": {"desc"}}
 	if person != "" {
@@ -210,7 +211,9 @@ func (a api) activities(ctx context.Context, op, person string, since time.Time,
 	if !since.IsZero() {
 		query.Set("updated_since", since.UTC().Format(time.RFC3339))
 	}
-	return pages(ctx, a, rest.Request{Op: op, Path: "api/v2/activities", Query: query}, take)
+	return pages(ctx, a, rest.Request{Op: op, Path: "api/v2/activities", Query: query}, func(page []activity) bool {
+		return take(slices.DeleteFunc(page, func(a activity) bool { return a.IsDeleted }))
+	})
 }
 
 func (a api) searchPersons(ctx context.Context, op, term, fields string, take func(hit)) error {

@@ -133,7 +133,7 @@ func (c *Connector) optOutKey(ctx context.Context, op string) (string, error) {
 	want := c.cfg.OptOutField
 	if fieldKey.MatchString(want) {
 		_, err := c.api.personField(ctx, op, want)
-		if e := connectors.AsError(op, err); err != nil && e.Kind == connectors.NotFound {
+		if err != nil && connectors.AsError(op, err).Kind == connectors.NotFound {
 			return "", nil
 		}
 		return want, err

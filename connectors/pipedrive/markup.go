@@ -30,16 +30,12 @@ func marker(key string) string {
 var markers = regexp.MustCompile(`\[crmsync:([^\]\s<]+)\]`)
 
 // keyOf answers the key of an activity of ours, "" of others. The description
-// counts first, since nobody else writes there; of several markers in a note the
-// last, since a person may have texted the others.
+// counts first, since nobody else writes there; of several markers the last, since
+// a person may have texted the others.
 func keyOf(a activity) string {
 	for _, text := range []string{a.PublicDescription, a.Note} {
 		if all := markers.FindAllStringSubmatch(text, -1); len(all) > 0 {
-			i := len(all) - 1
-			if text == a.PublicDescription {
-				i = 0
-			}
-			key, _ := url.QueryUnescape(all[i][1])
+			key, _ := url.QueryUnescape(all[len(all)-1][1])
 			return key
 		}
 	}
@@ -52,7 +48,7 @@ func subject(r connectors.Record) string {
 	if r.Message.Direction == sms.Inbound {
 		arrow = "← "
 	}
-	runes := []rune(arrow + line(r.Subject))
+	runes := []rune(strings.TrimSpace(arrow + line(r.Subject)))
 	if len(runes) > maxSubject {
 		runes = append(runes[:maxSubject-1], '…')
 	}

@@ -130,7 +130,7 @@ const early = 7 * 24 * time.Hour
 func (c *Connector) find(ctx context.Context, op, key string, contact connectors.Ref, at time.Time) (connectors.Ref, error) {
 	var found connectors.Ref
 	err := c.api.activities(ctx, op, contact.ID, since(at), func(page []activity) bool {
-		i := slices.IndexFunc(page, func(a activity) bool { return !a.IsDeleted && keyOf(a) == key })
+		i := slices.IndexFunc(page, func(a activity) bool { return keyOf(a) == key })
 		if i >= 0 {
 			found = c.ref(ctx, page[i].ID, contact)
 		}
@@ -171,7 +171,6 @@ func (c *Connector) twin(ctx context.Context, op string, r connectors.Record) (c
 	err := c.api.activities(ctx, op, r.Contact.ID, since(r.Message.At), func(page []activity) bool {
 		for _, a := range page {
 			switch {
-			case a.IsDeleted:
 			case keyOf(a) == r.Key:
 				twin, state = c.ref(ctx, a.ID, r.Contact), connectors.Existed
 				return true

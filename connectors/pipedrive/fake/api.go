@@ -204,7 +204,7 @@ func (f *Fake) listActivities(r *http.Request) (any, error) {
 	var found []*activity
 	for _, a := range f.activities {
 		of := q.Get("person_id")
-		if !a.IsDeleted && !a.UpdateTime.Before(since) && (of == "" || a.PersonID != nil && strconv.Itoa(*a.PersonID) == of) && listed(q, a.ID) {
+		if !a.UpdateTime.Before(since) && (of == "" || a.PersonID != nil && strconv.Itoa(*a.PersonID) == of) && listed(q, a.ID) {
 			found = append(found, a)
 		}
 	}

@@ -90,6 +90,7 @@ func New(options Options) *Fake {
 		types: []activityType{
 			{ID: 1, Name: "Call", Key: "call", Icon: "call", Active: true},
 			{ID: 2, Name: "Task", Key: "task", Icon: "task", Active: true},
+			{ID: 3, Name: "Lunch", Key: "lunch", Icon: "lunch"},
 		},
 		users: []user{
 			{ID: 1, Name: "Ops", Email: "ops@example.com", Active: true},

@@ -27,23 +27,30 @@ func (f *Fake) admit(w http.ResponseWriter, search bool, cost int) bool {
 		_, _ = w.Write([]byte("<!DOCTYPE html><title>Access denied | Cloudflare</title>"))
 		return false
 	}
-	limit, times := f.options.Burst, &l.all
+	l.all, l.search = recent(l.all, now), recent(l.search, now)
+	limit, used := f.options.Burst, len(l.all)
+	over := full(limit, used) || full(f.options.Tokens, l.tokens+cost-1)
 	if search && f.options.Search > 0 {
-		limit, times = f.options.Search, &l.search
+		limit, used = f.options.Search, len(l.search)
+		over = over || full(limit, used)
 	}
-	*times = recent(*times, now)
-	spent := f.options.Tokens > 0 && l.tokens+cost > f.options.Tokens
-	if spent || limit > 0 && len(*times) >= limit {
+	if over {
 		l.refused++
-		rateHeaders(w, limit, limit-len(*times))
+		rateHeaders(w, limit, limit-used)
 		refuse(w, failure{http.StatusTooManyRequests, "request over limit", ""})
 		return false
 	}
 	l.tokens += cost
-	*times = append(*times, now)
-	rateHeaders(w, limit, limit-len(*times))
+	l.all = append(l.all, now)
+	if search {
+		l.search = append(l.search, now)
+	}
+	rateHeaders(w, limit, limit-used-1)
 	return true
 }
+
+// full reports whether nothing is left of a limit; 0 is none.
+func full(limit, used int) bool { return limit > 0 && used >= limit }
 
 func recent(times []time.Time, now time.Time) []time.Time {
 	for len(times) > 0 && now.Sub(times[0]) >= window {
