@@ -7,6 +7,7 @@ import (
 	"crmsync/connectors/httpapi"
 	"crmsync/connectors/hubspot"
 	"crmsync/connectors/pipedrive"
+	"crmsync/connectors/salesforce"
 	"crmsync/connectors/sandbox"
 )
 
@@ -16,6 +17,7 @@ func Connectors() []connectors.Definition {
 		httpapi.Definition(),
 		hubspot.Definition(),
 		pipedrive.Definition(),
+		salesforce.Definition(),
 		sandbox.Definition(),
 	}
 }

@@ -1,0 +1,252 @@
+package salesforce_test
+
+import (
+	"encoding/json"
+	"flag"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"crmsync/connectors"
+	"crmsync/connectors/connectortest"
+	"crmsync/connectors/salesforce"
+	"crmsync/connectors/salesforce/fake"
+	"crmsync/sms"
+)
+
+var update = flag.Bool("update", false, "rewrite the golden files")
+
+func TestConformance(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, connectortest.Harness{
+		Definition: salesforce.Definition(), Start: start(fake.Options{}), Reads: reads, Stored: stored, Refusals: refusals,
+	})
+}
+
+// The search index of a real organisation is late.
+func TestConformanceWithALateSearch(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, connectortest.Harness{
+		Definition: salesforce.Definition(), Start: start(fake.Options{SearchLag: time.Hour, PageSize: 2, Nameless: true}), Reads: reads, Stored: stored,
+	})
+}
+
+func start(o fake.Options) func(testing.TB) connectortest.Fake {
+	return func(t testing.TB) connectortest.Fake {
+		org := fake.New(o)
+		server := httptest.NewServer(org)
+		t.Cleanup(server.Close)
+		return connectortest.Fake{Config: org.Config(server.URL), Secrets: org.Secrets(), Store: org, Poison: org.Poison}
+	}
+}
+
+// reads tells the requests that change nothing: a composite request of this
+// connector holds reads alone.
+func reads(r *http.Request) bool {
+	return r.Method == http.MethodGet || strings.HasSuffix(r.URL.Path, "/composite")
+}
+
+// stored is a text without what no text field takes.
+func stored(plain string) string { return strings.ReplaceAll(plain, "\x00", "") }
+
+// refusals are in Salesforce's own words.
+var refusals = []connectortest.Refusal{
+	{Name: "session expired", Want: connectors.Auth, Answer: connectortest.Answer{
+		Status: 401, Body: `[{"message":"Session expired or invalid","errorCode":"INVALID_SESSION_ID"}]`,
+	}},
+	{Name: "no API in this edition", Want: connectors.Auth, Answer: connectortest.Answer{
+		Status: 403, Body: `[{"message":"The REST API is not enabled for this Organization.","errorCode":"API_DISABLED_FOR_ORG"}]`,
+	}},
+	{Name: "requests of the day spent", Want: connectors.RateLimited, RetryAfter: 10 * time.Minute, Answer: connectortest.Answer{
+		Status: 403, Body: `[{"message":"TotalRequests Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]`,
+	}},
+	{Name: "too many at a time", Want: connectors.RateLimited, Answer: connectortest.Answer{
+		Status: 403, Body: `[{"message":"ConcurrentRequests (Concurrent API Requests) Limit exceeded.","errorCode":"REQUEST_LIMIT_EXCEEDED"}]`,
+	}},
+	{Name: "record locked", Want: connectors.Unavailable, Answer: connectortest.Answer{
+		Status: 400, Body: `[{"message":"unable to obtain exclusive access to this record","errorCode":"UNABLE_TO_LOCK_ROW"}]`,
+	}},
+	{Name: "maintenance", Want: connectors.Unavailable, Answer: connectortest.Answer{
+		Status: 503, Body: `[{"message":"Server unavailable","errorCode":"SERVER_UNAVAILABLE"}]`,
+	}},
+	{Name: "unexpected exception", Want: connectors.Unavailable, Answer: connectortest.Answer{
+		Status: 500, Body: `[{"message":"An unexpected error occurred.","errorCode":"UNKNOWN_EXCEPTION"}]`,
+	}},
+}
+
+// org is a connector at an organisation.
+type org struct {
+	*fake.Org
+	*salesforce.Connector
+	url string
+}
+
+func newOrg(t *testing.T, o fake.Options, settings ...string) org {
+	t.Helper()
+	f := fake.New(o)
+	server := httptest.NewServer(f)
+	t.Cleanup(server.Close)
+	text := f.Config(server.URL) + strings.Join(settings, "\n")
+	c, err := salesforce.Definition().Open(connectortest.Config("x", text), connectors.Env{Client: server.Client()})
+	require.NoError(t, err)
+	return org{f, c.(*salesforce.Connector), server.URL}
+}
+
+// count answers how many requests f made.
+func (o org) count(f func()) int {
+	total := func() (n int) {
+		for _, each := range o.Requests() {
+			n += each
+		}
+		return n
+	}
+	before := total()
+	f()
+	return total() - before
+}
+
+// The golden file shows what arrives in the CRM.
+func TestTextInTheCRM(t *testing.T) {
+	t.Parallel()
+	o := newOrg(t, fake.Options{}, "time_zone: America/New_York")
+	ann, err := o.CreateContact(t.Context(), connectors.NewContact{Key: "k", Phone: "+15125550100", Name: "Ann Mary Lee", Email: "ann@example.com"})
+	require.NoError(t, err)
+	require.Equal(t, o.url+"/"+ann.ID, ann.URL)
+	// Still the 20th in New York.
+	at := time.Date(2026, 11, 21, 3, 30, 0, 0, time.UTC)
+	out := o.PutMessages(t.Context(), []connectors.Record{{
+		Key: "main/Msg_1", Contact: ann.Ref, Subject: "SMS to\nAnn", Body: "Your <b>table</b> is ready\nhttps://example.com/menu.pdf",
+		OwnerID: o.AddUser("sam@example.com", true),
+		Message: sms.Message{ID: "Msg_1", Direction: sms.Outbound, Contact: "+15125550100", At: at},
+	}})
+	require.Equal(t, connectors.Written, out[0].State, "%v", out[0].Err)
+	require.Equal(t, o.url+"/"+out[0].Ref.ID, out[0].Ref.URL)
+	require.Equal(t, connectors.Written, o.UpdateStatus(t.Context(), []connectors.StatusChange{
+		{Key: "main/Msg_1", Status: sms.StatusFailed, Reason: "landline", At: at.Add(time.Minute)},
+	})[0].State)
+	golden(t, "text.json", map[string]any{"Lead": o.Fields(ann.ID), "Task": o.Fields(out[0].Ref.ID)})
+}
+
+func golden(t *testing.T, name string, v any) {
+	t.Helper()
+	got, err := json.MarshalIndent(v, "", "  ")
+	require.NoError(t, err)
+	path := filepath.Join("testdata", name)
+	if *update {
+		require.NoError(t, os.WriteFile(path, append(got, '\n'), 0o644))
+	}
+	want, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.JSONEq(t, string(want), string(got))
+}
+
+func TestCheck(t *testing.T) {
+	t.Parallel()
+	o := newOrg(t, fake.Options{})
+	n := o.count(func() {
+		caps, err := o.Check(t.Context())
+		require.NoError(t, err)
+		require.Equal(t, connectors.CapabilitiesOf(o.Connector, connectors.ClassC), caps)
+	})
+	require.Equal(t, 1, n, "requests of a check")
+}
+
+func TestCheckNarrowsWhatFieldsAreMissing(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		settings        string
+		status, consent bool
+	}{
+		{"status_field: Absent__c", false, true},
+		{"reason_field: Absent__c", false, true},
+		{"status_field: ''", false, true},
+		{"reason_field: ''", true, true},
+		{"opt_out_field: Absent__c", true, false},
+		{"opt_out_field: ''", true, false},
+		{"opt_out_time_field: ''", true, true},
+		{"leads: false", true, true},
+	} {
+		caps, err := newOrg(t, fake.Options{}, c.settings).Check(t.Context())
+		require.NoError(t, err, c.settings)
+		require.Equal(t, c.status, caps.Status, c.settings)
+		require.Equal(t, c.consent, caps.Consent, c.settings)
+	}
+}
+
+// Without what texts need nothing may fail: everything waits until a person has
+// seen to it.
+func TestCheckNamesWhatAPersonMustDo(t *testing.T) {
+	t.Parallel()
+	for settings, want := range map[string]string{
+		"key_field: Absent__c":                          "the field Absent__c of Activity is missing",
+		"direction_field: Absent__c":                    "the field Absent__c of Activity is missing",
+		"key_field: " + "JustCall_Reason__c":            "is not unique: a text could be there twice",
+		"contact_phones: [MobilePhone, Assistant__c]":   "the field Assistant__c of Contact is missing or hidden",
+		"lead_phones: [MobilePhone, Home__c, Other__c]": "the field Home__c of Lead",
+	} {
+		_, err := newOrg(t, fake.Options{}, settings).Check(t.Context())
+		require.ErrorContains(t, err, want)
+		require.Equal(t, connectors.Auth, connectors.AsError("", err).Kind)
+	}
+}
+
+func TestExpiredToken(t *testing.T) {
+	t.Parallel()
+	o := newOrg(t, fake.Options{})
+	o.Expire()
+	_, err := o.Check(t.Context())
+	require.Equal(t, connectors.Auth, connectors.AsError("", err).Kind)
+}
+
+// With a sign-in the address comes with the grant.
+func TestAddressOfTheGrant(t *testing.T) {
+	t.Parallel()
+	org := fake.New(fake.Options{})
+	server := httptest.NewServer(org)
+	t.Cleanup(server.Close)
+	c, err := salesforce.Definition().Open(connectortest.Config("x", "leads: true"), connectors.Env{
+		Client: &http.Client{Transport: bearer(org.Secrets()[0])}, Grant: grantAt(server.URL),
+	})
+	require.NoError(t, err)
+	person, err := c.(connectors.ContactCreator).CreateContact(t.Context(), connectors.NewContact{Phone: "+15125550100"})
+	require.NoError(t, err)
+	require.Equal(t, server.URL+"/"+person.ID, person.URL)
+}
+
+func TestBadConfigIsRefused(t *testing.T) {
+	t.Parallel()
+	const ok = "instance_url: https://acme.my.salesforce.com\n"
+	for text, want := range map[string]string{
+		"token: x":                             "instance_url is missing",
+		"leads: true":                          "instance_url is missing: only a sign-in",
+		"instance_url: acme.my.salesforce.com": "instance_url must be an absolute http or https URL",
+		ok + "api_version: 61":                 "api_version must be like v61.0",
+		ok + "time_zone: Mars/Utopia":          "time_zone must be like America/New_York",
+		ok + "daily_requests: 0":               "must be above 0",
+		ok + "numbers_per_search: 0":           "must be above 0",
+		ok + "company: ''":                     "a lead must have one",
+		ok + "key_field: ''":                   "key_field must be the API name of a field",
+		ok + "status_field: a b":               "status_field must be the API name of a field",
+		ok + "contact_phones: []":              "contact_phones is empty",
+		ok + "lead_phones: ['x) FROM User']":   "lead_phones must be the API name of a field",
+		ok + "no_such: 1":                      "no_such",
+	} {
+		_, err := salesforce.Definition().Open(connectortest.Config("x", text), connectors.Env{Client: &http.Client{}})
+		require.ErrorContains(t, err, want)
+	}
+}
+
+func TestExampleIsADefinitionThatSignsIn(t *testing.T) {
+	t.Parallel()
+	d := salesforce.Definition()
+	_, err := connectors.NewRegistry(d)
+	require.NoError(t, err)
+	require.Equal(t, "https://{domain}/services/oauth2/token", d.SignIn.TokenURL)
+	require.Contains(t, d.Example, "params: { domain: ")
+}

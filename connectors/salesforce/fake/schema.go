@@ -1,0 +1,191 @@
+package fake
+
+import (
+	"fmt"
+	"time"
+)
+
+// kind is a field's type, in the words of a description.
+type kind string
+
+const (
+	text      kind = "string"
+	textArea  kind = "textarea"
+	phone     kind = "phone"
+	email     kind = "email"
+	picklist  kind = "picklist"
+	boolean   kind = "boolean"
+	date      kind = "date"
+	dateTime  kind = "datetime"
+	reference kind = "reference"
+	compound  kind = "complexvalue"
+)
+
+// field is a column of an object.
+type field struct {
+	kind          kind
+	length        int
+	required      bool
+	readOnly      bool
+	unique        bool
+	caseSensitive bool
+	hidden        bool // until a permission set lets the user see it
+	values        []string
+	to            []string
+}
+
+// object is a table.
+type object struct {
+	name, prefix string
+	fields       map[string]*field
+	rows         []*row
+}
+
+// row is a record.
+type row struct {
+	id       string
+	values   map[string]any
+	deleted  bool
+	created  time.Time
+	modified time.Time
+	indexed  bool // a search sees it at once
+}
+
+// The custom fields, by the connector's default names.
+const (
+	keyField       = "JustCall_Message_Id__c"
+	directionField = "JustCall_Direction__c"
+	timeField      = "JustCall_Time__c"
+	statusField    = "JustCall_Status__c"
+	reasonField    = "JustCall_Reason__c"
+	optOutField    = "SMS_Opt_Out__c"
+	optOutTime     = "SMS_Opt_Out_Time__c"
+)
+
+// schema answers the standard objects, and the custom fields unless bare.
+func schema(bare bool) map[string]*object {
+	all := map[string]*object{}
+	for _, o := range []*object{
+		taskObject(), person("Contact", "003"), person("Lead", "00Q"), userObject(),
+		setup("PermissionSet", "0PS", map[string]*field{"Name": {kind: text, length: 80, required: true, unique: true}, "Label": {kind: text, length: 80, required: true}}),
+		setup("PermissionSetAssignment", "0Pa", map[string]*field{
+			"AssigneeId":      {kind: reference, to: []string{"User"}, required: true},
+			"PermissionSetId": {kind: reference, to: []string{"PermissionSet"}, required: true},
+		}),
+		setup("FieldPermissions", "01k", map[string]*field{
+			"ParentId":    {kind: reference, to: []string{"PermissionSet"}, required: true},
+			"SobjectType": {kind: text, length: 40, required: true}, "Field": {kind: text, length: 150, required: true},
+			"PermissionsRead": {kind: boolean}, "PermissionsEdit": {kind: boolean},
+		}),
+		setup("CustomField", "00N", map[string]*field{
+			"DeveloperName": {kind: text, length: 40}, "TableEnumOrId": {kind: text, length: 40}, "Metadata": {kind: compound},
+		}),
+	} {
+		all[o.name] = o
+	}
+	if !bare {
+		custom(all)
+	}
+	return all
+}
+
+func setup(name, prefix string, fields map[string]*field) *object {
+	return &object{name: name, prefix: prefix, fields: withSystem(fields)}
+}
+
+func withSystem(fields map[string]*field) map[string]*field {
+	fields["Id"] = &field{kind: "id", readOnly: true}
+	fields["IsDeleted"] = &field{kind: boolean, readOnly: true}
+	fields["CreatedDate"] = &field{kind: dateTime, readOnly: true}
+	fields["LastModifiedDate"] = &field{kind: dateTime, readOnly: true}
+	return fields
+}
+
+func taskObject() *object {
+	return setup("Task", "00T", map[string]*field{
+		"Subject": {kind: text, length: 255}, "Description": {kind: textArea, length: 32_000},
+		"Status":       {kind: picklist, values: []string{"Not Started", "In Progress", "Completed", "Waiting on someone else", "Deferred"}},
+		"Priority":     {kind: picklist, values: []string{"High", "Normal", "Low"}},
+		"Type":         {kind: picklist, values: []string{"Call", "Meeting", "Other", "Email"}},
+		"TaskSubtype":  {kind: picklist, values: []string{"Task", "Call", "Email"}},
+		"ActivityDate": {kind: date}, "IsClosed": {kind: boolean, readOnly: true},
+		"CompletedDateTime": {kind: dateTime, readOnly: true},
+		"WhoId":             {kind: reference, to: []string{"Contact", "Lead"}},
+		"OwnerId":           {kind: reference, to: []string{"User"}},
+	})
+}
+
+func person(name, prefix string) *object {
+	fields := map[string]*field{
+		"FirstName": {kind: text, length: 40}, "LastName": {kind: text, length: 80, required: true},
+		"Name": {kind: text, readOnly: true}, "Email": {kind: email, length: 80},
+		"MobilePhone": {kind: phone, length: 40}, "Phone": {kind: phone, length: 40}, "Fax": {kind: phone, length: 40},
+		"OwnerId": {kind: reference, to: []string{"User"}}, "Description": {kind: textArea, length: 32_000},
+	}
+	if name == "Contact" {
+		for _, more := range []string{"HomePhone", "OtherPhone", "AssistantPhone"} {
+			fields[more] = &field{kind: phone, length: 40}
+		}
+	} else {
+		fields["Company"] = &field{kind: text, length: 255, required: true}
+		fields["IsConverted"] = &field{kind: boolean, readOnly: true}
+		fields["LeadSource"] = &field{kind: picklist, values: []string{"Web", "Phone Inquiry", "Other"}}
+	}
+	return setup(name, prefix, fields)
+}
+
+func userObject() *object {
+	return setup("User", "005", map[string]*field{
+		"Name": {kind: text, length: 121}, "Email": {kind: email, length: 128}, "IsActive": {kind: boolean},
+		"UserType": {kind: picklist, values: []string{"Standard", "CspLitePortal"}},
+	})
+}
+
+// custom adds the custom fields as a set-up organisation has them.
+func custom(all map[string]*object) {
+	all["Task"].fields[keyField] = &field{kind: text, length: 255, unique: true, caseSensitive: true}
+	for _, name := range []string{directionField, statusField, reasonField} {
+		all["Task"].fields[name] = &field{kind: text, length: 255}
+	}
+	all["Task"].fields[timeField] = &field{kind: dateTime}
+	for _, name := range []string{"Contact", "Lead"} {
+		all[name].fields[optOutField] = &field{kind: boolean}
+		all[name].fields[optOutTime] = &field{kind: dateTime}
+	}
+}
+
+// insert adds a row that needs no checks.
+func (o *Org) insert(of *object, values map[string]any) *row {
+	o.serial++
+	now := time.Now().UTC().Truncate(time.Millisecond)
+	r := &row{id: id(of.prefix, o.serial), values: values, created: now, modified: now}
+	of.rows = append(of.rows, r)
+	return r
+}
+
+// find answers a row by its id of 15 or 18 characters, deleted or not.
+func (of *object) find(id string) *row {
+	for _, r := range of.rows {
+		if r.id == id || len(id) == 15 && r.id[:15] == id {
+			return r
+		}
+	}
+	return nil
+}
+
+// id makes an id of 18 characters. The last three tell which of the others are
+// capitals.
+func id(prefix string, serial int) string {
+	short := fmt.Sprintf("%s5f%010d", prefix, serial)
+	suffix := make([]byte, 3)
+	for i := range suffix {
+		bits := 0
+		for j, c := range short[5*i : 5*i+5] {
+			if c >= 'A' && c <= 'Z' {
+				bits |= 1 << j
+			}
+		}
+		suffix[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bits]
+	}
+	return short + string(suffix)
+}

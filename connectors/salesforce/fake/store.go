@@ -1,0 +1,179 @@
+package fake
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"crmsync/connectors"
+	"crmsync/connectors/fakes"
+)
+
+// Messages implements fakes.Store.
+func (o *Org) Messages() []fakes.Message {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var out []fakes.Message
+	for _, r := range o.objects["Task"].rows {
+		if r.deleted {
+			continue
+		}
+		m := fakes.Message{
+			ID: r.id, Key: decodeKey(r.str(keyField)), Contact: r.str("WhoId"), Subject: r.str("Subject"), Body: r.str("Description"),
+			Status: r.str(statusField), Reason: r.str(reasonField), Direction: r.str(directionField),
+		}
+		m.At, _ = r.values[timeField].(time.Time)
+		out = append(out, m)
+	}
+	return out
+}
+
+// Contacts implements fakes.Store: contacts and unconverted leads.
+func (o *Org) Contacts() []fakes.Contact {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	var rows []*row
+	for _, name := range []string{"Contact", "Lead"} {
+		for _, r := range o.objects[name].rows {
+			if !r.deleted && r.values["IsConverted"] != true {
+				rows = append(rows, r)
+			}
+		}
+	}
+	slices.SortStableFunc(rows, func(a, b *row) int { return strings.Compare(a.id[5:15], b.id[5:15]) })
+	out := make([]fakes.Contact, len(rows))
+	for i, r := range rows {
+		out[i] = r.contact()
+	}
+	return out
+}
+
+// phoneFields are where a person's numbers stand.
+var phoneFields = []string{"MobilePhone", "Phone", "HomePhone", "OtherPhone"}
+
+func (r *row) contact() fakes.Contact {
+	c := fakes.Contact{
+		Ref: connectors.Ref{Type: "contact", ID: r.id}, Name: r.str("Name"), Email: r.str("Email"), OwnerID: r.str("OwnerId"),
+		OptedOut: r.values[optOutField] == true, Updated: r.modified,
+	}
+	if strings.HasPrefix(r.id, "00Q") {
+		c.Type = "lead"
+	}
+	c.ConsentAt, _ = r.values[optOutTime].(time.Time)
+	for _, name := range phoneFields {
+		if r.str(name) != "" {
+			c.Phones = append(c.Phones, r.str(name))
+		}
+	}
+	return c
+}
+
+func (r *row) str(name string) string {
+	s, _ := r.values[name].(string)
+	return s
+}
+
+// AddContact implements fakes.Store: a lead where its type says so.
+func (o *Org) AddContact(c fakes.Contact) connectors.Ref {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	of, values := o.objects["Contact"], map[string]any{}
+	if c.Type == "lead" {
+		of, values = o.objects["Lead"], map[string]any{"Company": "Acme"}
+	}
+	values["LastName"] = c.Name
+	if i := strings.LastIndex(c.Name, " "); i >= 0 {
+		values["FirstName"], values["LastName"] = c.Name[:i], c.Name[i+1:]
+	}
+	if c.Email != "" {
+		values["Email"] = c.Email
+	}
+	values["OwnerId"] = o.objects["User"].rows[0].id
+	if c.OwnerID != "" {
+		values["OwnerId"] = c.OwnerID
+	}
+	for i, p := range c.Phones {
+		values[phoneFields[i]] = p
+	}
+	r := o.insert(of, values)
+	r.indexed = true
+	r.derive(of, nil)
+	return r.contact().Ref
+}
+
+// AddUser creates a user and answers the id.
+func (o *Org) AddUser(email string, active bool) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.insert(o.objects["User"], map[string]any{"Email": email, "IsActive": active, "UserType": "Standard"}).id
+}
+
+// AddTask creates a completed Task without a key, as another integration would.
+func (o *Org) AddTask(who, subject, description string, created time.Time) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	r := o.insert(o.objects["Task"], map[string]any{
+		"WhoId": who, "Subject": subject, "Description": description, "Status": "Completed", "IsClosed": true,
+	})
+	r.created = created.UTC()
+	return r.id
+}
+
+// DeleteContact implements fakes.Store: it is in the recycle bin then.
+func (o *Org) DeleteContact(id string) {
+	o.change(id, func(r *row) { r.deleted = true })
+}
+
+// Convert turns a lead into a contact.
+func (o *Org) Convert(lead string) {
+	o.change(lead, func(r *row) { r.values["IsConverted"] = true })
+}
+
+// EditMessage implements fakes.Store.
+func (o *Org) EditMessage(id, body, status string) {
+	o.change(id, func(r *row) { r.values["Description"], r.values[statusField] = body, status })
+}
+
+func (o *Org) change(id string, do func(*row)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	for _, of := range o.objects {
+		if r := of.find(id); r != nil {
+			do(r)
+			r.modified = time.Now().UTC().Truncate(time.Millisecond)
+		}
+	}
+}
+
+// decodeKey undoes what the connector makes of a key: ^ stands before what was a
+// capital, or a ^.
+func decodeKey(stored string) string {
+	var b strings.Builder
+	after := false
+	for _, r := range stored {
+		switch {
+		case after && r == '^':
+			b.WriteByte('^')
+		case after:
+			b.WriteString(strings.ToUpper(string(r)))
+		case r != '^':
+			b.WriteRune(r)
+		}
+		after = r == '^' && !after
+	}
+	return b.String()
+}
+
+// Fields answers a record's fields as they are stored, without those that change
+// from run to run.
+func (o *Org) Fields(id string) map[string]any {
+	out := map[string]any{}
+	o.change(id, func(r *row) {
+		for name, v := range r.values {
+			if name != "CompletedDateTime" {
+				out[name] = v
+			}
+		}
+	})
+	return out
+}
