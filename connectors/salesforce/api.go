@@ -250,8 +250,7 @@ func (p answered) decode(op string, into any) error {
 // describe answers the fields of each object, nil for one that these credentials
 // cannot see.
 // https://developer.salesforce.com/docs/platform/api-rest/guide/resources-sobject-describe.html
-func (a api) describe(ctx context.Context, objects []string) (map[string]description, error) {
-	const op = "check"
+func (a api) describe(ctx context.Context, op string, objects []string) (map[string]description, error) {
 	paths := make([]string, len(objects))
 	for i, object := range objects {
 		paths[i] = "sobjects/" + object + "/describe"

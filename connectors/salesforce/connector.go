@@ -73,7 +73,10 @@ func Definition() connectors.Definition {
 
 // signIn is the same for production, a sandbox and every flow: they differ in the
 // domain, which is the setting oauth.params.domain. The flow of client
-// credentials works with the organisation's own domain only.
+// credentials works with the organisation's own domain only. No scope is asked
+// for: Salesforce then grants those of the app, and refuses the parameter in the
+// other flows.
+// https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_tokens_scopes.htm
 // https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_endpoints.htm
 func signIn() *connectors.SignIn {
 	const oauth = "https://{domain}/services/oauth2/"
@@ -82,7 +85,6 @@ func signIn() *connectors.SignIn {
 		TokenURL:      oauth + "token",
 		RevokeURL:     oauth + "revoke",
 		Flows:         []connectors.Flow{connectors.FlowCode, connectors.FlowClient, connectors.FlowJWT},
-		Scopes:        []string{"api", "refresh_token"},
 		InstanceField: "instance_url",
 		// A session ends after the organisation's session timeout, or later when it
 		// is used; the token's answer has no expires_in.
@@ -120,18 +122,20 @@ func (c *Connector) Define(d connectors.Definition) connectors.Definition {
 	return d
 }
 
-// Check implements connectors.Connector in one request. Without the key's field,
-// unique and writable, it fails with AUTH, so that everything waits until a
-// person has created it or let these credentials use it. Of the other fields a
-// missing one takes the capability that needs it.
+// Check implements connectors.Connector in one request. It fails with AUTH, so
+// that everything waits for a person, where the key's field is not unique, or one
+// that is needed may not be used. One that is not there is Provision's to tell;
+// Salesforce refuses the texts as a whole then, which is AUTH, too. Missing fields
+// of statuses or opt-outs take that capability.
 func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) {
 	objects := c.objects()
-	found, err := c.api.describe(ctx, append([]string{task}, objects...))
+	const op = "check"
+	found, err := c.api.describe(ctx, op, append([]string{task}, objects...))
 	if err != nil {
 		return connectors.Capabilities{}, err
 	}
 	if err := cmp.Or(c.keyProblem(found[task]), c.phoneProblem(found)); err != nil {
-		return connectors.Capabilities{}, &connectors.Error{Op: "check", Kind: connectors.Auth, Err: err}
+		return connectors.Capabilities{}, &connectors.Error{Op: op, Kind: connectors.Auth, Err: err}
 	}
 	caps := connectors.CapabilitiesOf(c, connectors.ClassC)
 	caps.Status = c.cfg.StatusField != "" && found[task].writable(c.cfg.StatusField, c.cfg.ReasonField)
@@ -144,13 +148,12 @@ func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) 
 
 // keyProblem says why a text cannot be written exactly once, or at all.
 func (c *Connector) keyProblem(fields description) error {
-	const fix = "create it, or let the permission set crmsync include it (crmsync check --provision)"
 	for _, name := range []string{c.cfg.KeyField, c.cfg.DirectionField, c.cfg.TimeField} {
-		if !fields.writable(name) {
-			return fmt.Errorf("the field %s of Activity is missing, or these credentials may not write it: %s", name, fix)
+		if _, there := fields[name]; there && !fields.writable(name) {
+			return fmt.Errorf("these credentials may not write the field %s of Activity: give them the permission set crmsync (crmsync check --provision)", name)
 		}
 	}
-	if !fields[c.cfg.KeyField].Unique {
+	if key, there := fields[c.cfg.KeyField]; there && !key.Unique {
 		return fmt.Errorf("the field %s of Activity is not unique: a text could be there twice", c.cfg.KeyField)
 	}
 	return nil

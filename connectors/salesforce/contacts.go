@@ -250,9 +250,9 @@ const (
 // or address might be another person, and is left to the operator (CONFLICT).
 func (c *Connector) CreateContact(ctx context.Context, n connectors.NewContact) (connectors.Contact, error) {
 	const op = "create contact"
-	object := lead
-	if n.Type == refContact || !c.cfg.Leads {
-		object = contact
+	object, err := c.kind(n.Type)
+	if err != nil {
+		return connectors.Contact{}, &connectors.Error{Op: op, Kind: connectors.Invalid, Err: err}
 	}
 	var out saved
 	answer, err := c.api.Do(ctx, rest.Request{
@@ -269,6 +269,19 @@ func (c *Connector) CreateContact(ctx context.Context, n connectors.NewContact) 
 	found := c.contact(created, n.Phone, c.api.pages(ctx))
 	found.OwnerID = n.OwnerID
 	return found, nil
+}
+
+// kind answers the object of a new person.
+func (c *Connector) kind(of string) (string, error) {
+	switch {
+	case of == refContact || of == "" && !c.cfg.Leads:
+		return contact, nil
+	case (of == refLead || of == "") && c.cfg.Leads:
+		return lead, nil
+	case of == refLead:
+		return "", errors.New("a new contact cannot be a lead where leads is false")
+	}
+	return "", errors.New("a new contact is either a lead or a contact")
 }
 
 // createHeader lets a person be created whom a duplicate rule only warns of, and

@@ -145,6 +145,9 @@ func itemError(op string, all []fault, items int) *connectors.Error {
 		return e
 	}
 	verdict(e, all[0], connectors.Invalid)
+	if all[0].code() == "INVALID_FIELD_FOR_INSERT_UPDATE" {
+		e.Kind = connectors.Auth // a field that these credentials may only read
+	}
 	// Triggers and flows of the customer's see the batch as a whole, and some
 	// exceed their limits with many records, so that all of them fail.
 	switch all[0].code() {

@@ -62,16 +62,29 @@ func (c *Connector) wanted() []wanted {
 // Provision implements connectors.Provisioner: the custom fields (Tooling API), a
 // permission set that lets its members use them, and its assignment to the user
 // whose credentials these are. It needs the permissions Customize Application,
-// and Manage Profiles and Permission Sets. Page layouts are left to a person.
+// and Manage Profiles and Permission Sets, unless those credentials may write all
+// the fields already. Page layouts are left to a person.
 // https://developer.salesforce.com/docs/atlas.en-us.api_tooling.meta/api_tooling/tooling_api_objects_customfield.htm
 func (c *Connector) Provision(ctx context.Context, dryRun bool) ([]connectors.Change, error) {
 	p := provisioning{api: c.api, dryRun: dryRun}
 	fields := c.wanted()
+	if ready, err := c.ready(ctx, fields); ready || err != nil {
+		return nil, err
+	}
 	err := p.fields(ctx, fields)
 	if err == nil {
 		err = p.permissions(ctx, fields)
 	}
 	return p.changes, err
+}
+
+// ready reports whether these credentials may write all the fields, by whatever
+// profile or permission set.
+func (c *Connector) ready(ctx context.Context, fields []wanted) (bool, error) {
+	found, err := c.api.describe(ctx, provisionOp, append([]string{task}, c.objects()...))
+	return err == nil && !slices.ContainsFunc(fields, func(w wanted) bool {
+		return !found[w.permits()].writable(w.name)
+	}), err
 }
 
 // provisioning is one run of Provision.

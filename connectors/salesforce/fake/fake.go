@@ -25,8 +25,6 @@ import (
 // Options are how an organisation differs from a healthy, empty one that is set
 // up for the connector.
 type Options struct {
-	// Bare leaves out the custom fields.
-	Bare bool
 	// Latency is added to every request.
 	Latency time.Duration
 	// SearchLag is how late a search sees what was written.
@@ -60,7 +58,13 @@ type Org struct {
 	serial   int
 }
 
-var _ fakes.Fake = (*Org)(nil)
+var (
+	_ fakes.Fake         = (*Org)(nil)
+	_ fakes.MessageAdder = (*Org)(nil)
+	_ fakes.OwnerAdder   = (*Org)(nil)
+	_ fakes.FieldRemover = (*Org)(nil)
+	_ fakes.FieldNamer   = (*Org)(nil)
+)
 
 // New makes an organisation with one user, whose access token is in Config.
 func New(o Options) *Org {
@@ -72,12 +76,13 @@ func New(o Options) *Org {
 	}
 	org := &Org{
 		options: o, requests: map[string]int{}, poisoned: map[string]bool{},
-		cursors: map[string][]any{}, objects: schema(o.Bare),
+		cursors: map[string][]any{}, objects: schema(),
 	}
 	org.renew()
 	org.insert(org.objects["User"], map[string]any{
 		"Name": "Integration User", "Email": "integration@example.com", "IsActive": true, "UserType": "Standard",
 	})
+	org.setUp()
 	return org
 }
 

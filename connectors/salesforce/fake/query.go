@@ -1,9 +1,7 @@
 package fake
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"regexp"
 	"slices"
@@ -320,50 +318,4 @@ func (o *Org) describe(_ call, m []string) answer {
 		})
 	}
 	return answer{200, map[string]any{"name": of.name, "keyPrefix": of.prefix, "fields": fields}}
-}
-
-// createField serves CustomField of the Tooling API. Like the real one, the field
-// is hidden from everybody at first.
-func (o *Org) createField(c call, _ []string) answer {
-	var body struct {
-		FullName string
-		Metadata struct {
-			Type          string          `json:"type"`
-			Label         string          `json:"label"`
-			Length        int             `json:"length"`
-			Required      bool            `json:"required"`
-			Unique        bool            `json:"unique"`
-			CaseSensitive bool            `json:"caseSensitive"`
-			ExternalID    bool            `json:"externalId"`
-			DefaultValue  json.RawMessage `json:"defaultValue"`
-		}
-	}
-	if a := parse(c.body, &body); a != nil {
-		return *a
-	}
-	table, name, _ := strings.Cut(body.FullName, ".")
-	of := o.objects[map[string]string{"Activity": "Task", "Contact": "Contact", "Lead": "Lead"}[table]]
-	kinds := map[string]kind{"Text": text, "DateTime": dateTime, "Checkbox": boolean}
-	m := body.Metadata
-	switch {
-	case of == nil || !strings.HasSuffix(name, "__c"):
-		return refuse(400, "INVALID_FIELD", "Entity or field name is not valid: "+body.FullName)
-	case of.fields[name] != nil:
-		return refuse(400, "DUPLICATE_DEVELOPER_NAME", "There is already a field named "+strings.TrimSuffix(name, "__c")+" on "+table+".")
-	case kinds[m.Type] == "", m.Label == "", m.Type == "Text" && (m.Length < 1 || m.Length > 255), m.Type == "Checkbox" && m.DefaultValue == nil:
-		return refuse(400, "FIELD_INTEGRITY_EXCEPTION", "Must specify type, label, length or default value")
-	}
-	of.fields[name] = &field{kind: kinds[m.Type], length: m.Length, required: m.Required, unique: m.Unique, caseSensitive: m.CaseSensitive, hidden: true}
-	r := o.insert(o.objects["CustomField"], map[string]any{"DeveloperName": strings.TrimSuffix(name, "__c"), "TableEnumOrId": table})
-	return answer{http.StatusCreated, result{ID: r.id, Success: true, Errors: []itemProblem{}}}
-}
-
-// reveal shows a field to the user whom a permission set lets edit it. All are
-// that user's here.
-func (o *Org) reveal(permission map[string]any) {
-	name, _ := permission["Field"].(string)
-	table, field, _ := strings.Cut(name, ".")
-	if of := o.objects[table]; of != nil && of.fields[field] != nil && permission["PermissionsEdit"] == true {
-		of.fields[field].hidden = false
-	}
 }

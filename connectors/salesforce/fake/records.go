@@ -361,9 +361,7 @@ func (o *Org) createOne(c call, m []string) answer {
 		p := r.Errors[0]
 		return refuse(400, p.StatusCode, p.Message, p.Fields...)
 	}
-	if of.name == "FieldPermissions" {
-		o.reveal(values)
-	}
+	o.reveal()
 	return answer{201, r}
 }
 

@@ -29,7 +29,7 @@ type field struct {
 	readOnly      bool
 	unique        bool
 	caseSensitive bool
-	hidden        bool // until a permission set lets the user see it
+	hidden        bool // until a permission set of the user's lets it be written
 	values        []string
 	to            []string
 }
@@ -62,8 +62,8 @@ const (
 	optOutTime     = "SMS_Opt_Out_Time__c"
 )
 
-// schema answers the standard objects, and the custom fields unless bare.
-func schema(bare bool) map[string]*object {
+// schema answers the standard objects.
+func schema() map[string]*object {
 	all := map[string]*object{}
 	for _, o := range []*object{
 		taskObject(), person("Contact", "003"), person("Lead", "00Q"), userObject(),
@@ -82,9 +82,6 @@ func schema(bare bool) map[string]*object {
 		}),
 	} {
 		all[o.name] = o
-	}
-	if !bare {
-		custom(all)
 	}
 	return all
 }
@@ -119,7 +116,7 @@ func person(name, prefix string) *object {
 	fields := map[string]*field{
 		"FirstName": {kind: text, length: 40}, "LastName": {kind: text, length: 80, required: true},
 		"Name": {kind: text, readOnly: true}, "Email": {kind: email, length: 80},
-		"MobilePhone": {kind: phone, length: 40}, "Phone": {kind: phone, length: 40}, "Fax": {kind: phone, length: 40},
+		"Title": {kind: text, length: 128}, "MobilePhone": {kind: phone, length: 40}, "Phone": {kind: phone, length: 40}, "Fax": {kind: phone, length: 40},
 		"OwnerId": {kind: reference, to: []string{"User"}}, "Description": {kind: textArea, length: 32_000},
 	}
 	if name == "Contact" {
@@ -139,19 +136,6 @@ func userObject() *object {
 		"Name": {kind: text, length: 121}, "Email": {kind: email, length: 128}, "IsActive": {kind: boolean},
 		"UserType": {kind: picklist, values: []string{"Standard", "CspLitePortal"}},
 	})
-}
-
-// custom adds the custom fields as a set-up organisation has them.
-func custom(all map[string]*object) {
-	all["Task"].fields[keyField] = &field{kind: text, length: 255, unique: true, caseSensitive: true}
-	for _, name := range []string{directionField, statusField, reasonField} {
-		all["Task"].fields[name] = &field{kind: text, length: 255}
-	}
-	all["Task"].fields[timeField] = &field{kind: dateTime}
-	for _, name := range []string{"Contact", "Lead"} {
-		all[name].fields[optOutField] = &field{kind: boolean}
-		all[name].fields[optOutTime] = &field{kind: dateTime}
-	}
 }
 
 // insert adds a row that needs no checks.

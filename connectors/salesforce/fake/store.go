@@ -20,7 +20,7 @@ func (o *Org) Messages() []fakes.Message {
 		}
 		m := fakes.Message{
 			ID: r.id, Key: decodeKey(r.str(keyField)), Contact: r.str("WhoId"), Subject: r.str("Subject"), Body: r.str("Description"),
-			Status: r.str(statusField), Reason: r.str(reasonField), Direction: r.str(directionField),
+			Status: r.str(statusField), Reason: r.str(reasonField), Direction: r.str(directionField), OwnerID: r.str("OwnerId"),
 		}
 		m.At, _ = r.values[timeField].(time.Time)
 		out = append(out, m)
@@ -65,6 +65,9 @@ func (r *row) contact() fakes.Contact {
 			c.Phones = append(c.Phones, r.str(name))
 		}
 	}
+	if title := r.str("Title"); title != "" {
+		c.Fields = map[string]string{"Title": title}
+	}
 	return c
 }
 
@@ -101,30 +104,43 @@ func (o *Org) AddContact(c fakes.Contact) connectors.Ref {
 	return r.contact().Ref
 }
 
-// AddUser creates a user and answers the id.
-func (o *Org) AddUser(email string, active bool) string {
+// AddOwner implements fakes.OwnerAdder.
+func (o *Org) AddOwner(email string) (id string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	return o.insert(o.objects["User"], map[string]any{"Email": email, "IsActive": active, "UserType": "Standard"}).id
+	return o.insert(o.objects["User"], map[string]any{"Email": email, "IsActive": true, "UserType": "Standard"}).id
 }
 
-// AddTask creates a completed Task without a key, as another integration would.
-func (o *Org) AddTask(who, subject, description string, created time.Time) string {
+// Dismiss makes a user inactive.
+func (o *Org) Dismiss(user string) {
+	o.change(user, func(r *row) { r.values["IsActive"] = false })
+}
+
+// AddMessage implements fakes.MessageAdder: a completed Task whose subject tells
+// the direction and whose description is the text.
+func (o *Org) AddMessage(m fakes.Message) connectors.Ref {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	subject := m.Subject
+	if subject == "" {
+		subject = "JustCall: " + m.Direction + " SMS"
+	}
 	r := o.insert(o.objects["Task"], map[string]any{
-		"WhoId": who, "Subject": subject, "Description": description, "Status": "Completed", "IsClosed": true,
+		"WhoId": m.Contact, "Subject": subject, "Description": m.Body, "Status": "Completed", "IsClosed": true,
 	})
-	r.created = created.UTC()
-	return r.id
+	r.created = m.At.UTC()
+	return connectors.Ref{Type: "task", ID: r.id}
 }
+
+// TextField implements fakes.FieldNamer.
+func (o *Org) TextField() string { return "Title" }
 
 // DeleteContact implements fakes.Store: it is in the recycle bin then.
 func (o *Org) DeleteContact(id string) {
 	o.change(id, func(r *row) { r.deleted = true })
 }
 
-// Convert turns a lead into a contact.
+// Convert makes a lead one that was converted: it is there, and takes nothing.
 func (o *Org) Convert(lead string) {
 	o.change(lead, func(r *row) { r.values["IsConverted"] = true })
 }
