@@ -6,6 +6,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/connectors/httpapi"
 	"crmsync/connectors/hubspot"
+	"crmsync/connectors/odoo"
 	"crmsync/connectors/pipedrive"
 	"crmsync/connectors/salesforce"
 	"crmsync/connectors/sandbox"
@@ -16,6 +17,7 @@ func Connectors() []connectors.Definition {
 	return []connectors.Definition{
 		httpapi.Definition(),
 		hubspot.Definition(),
+		odoo.Definition(),
 		pipedrive.Definition(),
 		salesforce.Definition(),
 		sandbox.Definition(),
