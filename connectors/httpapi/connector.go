@@ -22,6 +22,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/connectors/phones"
 	"crmsync/connectors/rest"
+	"crmsync/connectors/templates"
 	"crmsync/sms"
 )
 
@@ -69,7 +70,7 @@ func New(cfg Config, env connectors.Env) *Connector {
 	ops, _ := compileAll(cfg) // Validate has reported what is wrong
 	var headers []rest.Option
 	for name, value := range cfg.Headers {
-		headers = append(headers, rest.Header(name, oneLine(value)))
+		headers = append(headers, rest.Header(name, templates.OneLine(value)))
 	}
 	client, refused := cfg.Auth.authenticated(env.Client)
 	api := rest.New(client, cfg.BaseURL, headers...)

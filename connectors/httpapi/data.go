@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/connectors/templates"
 	"crmsync/sms"
 )
 
@@ -72,24 +73,8 @@ type (
 	}
 )
 
-// phone is a number in canonical form. As a text it is that form.
-type phone string
-
-// E164 is the number with plus and country code.
-func (p phone) E164() string { return string(p) }
-
-// Digits are those of E164.
-func (p phone) Digits() string {
-	return strings.Map(func(r rune) rune {
-		if r < '0' || r > '9' {
-			return -1
-		}
-		return r
-	}, string(p))
-}
-
-// National gives the digits without the country code.
-func (p phone) National() string { return sms.Phone(p).National() }
+// phone is a number as templates see it.
+type phone = templates.Phone
 
 // marker is what a text of class D carries, so that it can be found again. One
 // never stands within another.

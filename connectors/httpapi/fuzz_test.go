@@ -12,12 +12,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
 
 	"crmsync/connectors"
 	"crmsync/connectors/rest"
+	"crmsync/connectors/templates"
 )
 
 // hostile values break what is not escaped for its place. They are the seeds of
@@ -132,7 +134,7 @@ func texts(t reflect.Type, prefix string) []string {
 		return []string{prefix}
 	}
 	var names []string
-	if t.Kind() == reflect.Struct && t != timeType {
+	if t.Kind() == reflect.Struct && t != reflect.TypeFor[time.Time]() {
 		for f := range t.Fields() {
 			names = append(names, texts(f.Type, prefix+"."+f.Name)...)
 		}
@@ -187,7 +189,7 @@ func setTexts(v reflect.Value, name string, set func(string, reflect.Value)) {
 		for i := range v.Len() {
 			setTexts(v.Index(i), fmt.Sprintf("%s[%d]", name, i), set)
 		}
-	case v.Kind() == reflect.Struct && v.Type() != timeType:
+	case v.Kind() == reflect.Struct && v.Type() != reflect.TypeFor[time.Time]():
 		for i := range v.NumField() {
 			setTexts(v.Field(i), name+"."+v.Type().Field(i).Name, set)
 		}
@@ -252,9 +254,9 @@ func arrived(t *testing.T, s *seen) {
 			require.Equal(t, "< "+want+" >", body["in "+key], name)
 		}
 		header := s.Header.Get("X-" + key)
-		require.LessOrEqual(t, len(header), maxHeader+2)
+		require.LessOrEqual(t, len(header), templates.MaxHeader+2)
 		require.False(t, strings.ContainsFunc(header, func(r rune) bool { return r < ' ' || r == 0x7f }), name)
-		if len(want) < maxHeader && utf8.ValidString(want) && oneLine(want) == want {
+		if len(want) < templates.MaxHeader && utf8.ValidString(want) && templates.OneLine(want) == want {
 			require.Equal(t, strings.TrimRight("v "+want, " "), header, name)
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"crmsync/connectors/templates"
 )
 
 // The manual names everything that there is to be named.
@@ -23,7 +25,7 @@ func TestManualIsComplete(t *testing.T) {
 	}
 	for _, v := range []verb{checking, searching, creating, putting, puttingBatch, updating, reading, consenting} {
 		named("`" + v.name + "`")
-		for _, name := range namesOf(reflect.TypeOf(v.samples[0])) {
+		for _, name := range templates.Names(reflect.TypeOf(v.samples[0])) {
 			if !isPart(name) {
 				named("`" + name + "`")
 			}
@@ -32,7 +34,7 @@ func TestManualIsComplete(t *testing.T) {
 			named("`" + key + "`")
 		}
 	}
-	for name := range functions {
+	for _, name := range templates.Functions() {
 		named("| `"+name+" ", ", `"+name+" ")
 	}
 	for _, kind := range kinds {

@@ -27,7 +27,7 @@ func (c *Connector) PutMessages(ctx context.Context, records []connectors.Record
 
 func (c *Connector) putOne(ctx context.Context, r connectors.Record) connectors.Outcome {
 	input := newText(r)
-	if c.put.path.needsMore(input) {
+	if needsMore(c.put.path, input) {
 		return connectors.Outcome{State: connectors.NotApplicable}
 	}
 	if c.cfg.PutMessage.LookFirst {
@@ -119,7 +119,7 @@ func statusOf(x *expression, e env) (int, error) {
 // readBack answers the record of a text, zero for none.
 func (c *Connector) readBack(ctx context.Context, r connectors.Record) (connectors.Ref, *connectors.Error) {
 	input := newText(r)
-	if c.read.path.needsMore(input) {
+	if needsMore(c.read.path, input) {
 		err := errors.New("find_message needs a contact in its path, and the text has none")
 		return connectors.Ref{}, &connectors.Error{Op: reading.op, Kind: connectors.Unsupported, Err: err}
 	}

@@ -14,6 +14,7 @@ import (
 
 	"crmsync/connectors"
 	"crmsync/connectors/rest"
+	"crmsync/connectors/templates"
 )
 
 // verb is what all operations of one name have in common.
@@ -76,9 +77,9 @@ var (
 // operation is one compiled operation. It is safe for concurrent use.
 type operation struct {
 	verb
-	path                 *field
-	body                 *field
-	query, headers, form map[string]*field
+	path                 *templates.Template
+	body                 *templates.Template
+	query, headers, form map[string]*templates.Template
 	result               map[string]*expression
 	verdict              *expression
 	statuses             map[int]string
@@ -140,16 +141,16 @@ func (c *compiler) request(o Operation) {
 	if o.Path == "" {
 		c.fail("path", errors.New("is missing"))
 	} else {
-		c.op.path = c.template("path", o.Path, inPath)
+		c.op.path = c.template("path", o.Path, templates.Path)
 	}
-	c.op.query = c.templates("query", o.Query, inQuery)
-	c.op.headers = c.templates("headers", o.Headers, inHeader)
-	c.op.form = c.templates("form", o.Form, inQuery)
+	c.op.query = c.templates("query", o.Query, templates.Text)
+	c.op.headers = c.templates("headers", o.Headers, templates.Header)
+	c.op.form = c.templates("form", o.Form, templates.Text)
 	for name := range o.Headers {
 		c.fail("headers."+name, checkHeader(name))
 	}
 	if o.Body != "" {
-		c.op.body = c.template("body", o.Body, inJSON)
+		c.op.body = c.template("body", o.Body, templates.JSON)
 	}
 	switch {
 	case o.Body != "" && len(o.Form) > 0:
@@ -186,8 +187,8 @@ func checkHeader(name string) error {
 	return nil
 }
 
-func (c *compiler) templates(key string, sources map[string]string, at place) map[string]*field {
-	fields := map[string]*field{}
+func (c *compiler) templates(key string, sources map[string]string, at templates.Place) map[string]*templates.Template {
+	fields := map[string]*templates.Template{}
 	for name, source := range sources {
 		fields[name] = c.template(key+"."+name, source, at)
 	}
@@ -195,22 +196,22 @@ func (c *compiler) templates(key string, sources map[string]string, at place) ma
 }
 
 // template compiles a template and fills it in with each sample.
-func (c *compiler) template(key, source string, at place) *field {
-	f, err := parseField(source, at, c.op.samples[0])
+func (c *compiler) template(key, source string, at templates.Place) *templates.Template {
+	f, err := templates.Parse(source, at, c.op.samples[0])
 	if err != nil {
 		c.fail(key, err)
 		return f
 	}
 	for _, sample := range c.op.samples {
-		if at == inPath && f.needsMore(sample) {
+		if at == templates.Path && needsMore(f, sample) {
 			continue
 		}
-		filled, err := f.try(sample)
+		filled, err := f.Try(sample)
 		if err != nil {
-			c.fail(key, parseError(err))
+			c.fail(key, templates.Explain(err))
 			return f
 		}
-		if at == inJSON && !json.Valid([]byte(filled)) {
+		if at == templates.JSON && !json.Valid([]byte(filled)) {
 			c.fail(key, errors.New("is not valid JSON once it is filled in (a value that stands for itself needs no quotes; see the documentation)"))
 			return f
 		}
@@ -220,9 +221,9 @@ func (c *compiler) template(key, source string, at place) *field {
 
 // needsMore reports whether a template uses the contact of a text that has
 // none.
-func (f *field) needsMore(data any) bool {
+func needsMore(f *templates.Template, data any) bool {
 	t, ok := data.(text)
-	return ok && f.names["Contact"] && t.Contact.Zero()
+	return ok && f.Uses("Contact") && t.Contact.Zero()
 }
 
 func (c *compiler) results(given map[string]string) {
@@ -251,9 +252,9 @@ func orNone(names []string) string {
 
 // uses reports whether any template names it, such as Record.
 func (o *operation) uses(name string) bool {
-	fields := slices.Concat([]*field{o.path, o.body}, slices.Collect(maps.Values(o.query)),
+	fields := slices.Concat([]*templates.Template{o.path, o.body}, slices.Collect(maps.Values(o.query)),
 		slices.Collect(maps.Values(o.headers)), slices.Collect(maps.Values(o.form)))
-	return slices.ContainsFunc(fields, func(f *field) bool { return f != nil && f.names[name] })
+	return slices.ContainsFunc(fields, func(f *templates.Template) bool { return f != nil && f.Uses(name) })
 }
 
 // call makes the request and answers what expressions may look at, and what the
@@ -301,7 +302,7 @@ func headersOf(h http.Header) map[string]string {
 func (o *operation) request(key string, input any) (rest.Request, error) {
 	r := rest.Request{Op: o.op, Method: o.method, ReadOnly: o.reads, Header: http.Header{}}
 	if o.idempotency != "" && key != "" {
-		r.Header.Set(o.idempotency, uuid(key))
+		r.Header.Set(o.idempotency, templates.UUID(key))
 	}
 	err := fill("path", o.path, input, func(s string) { r.Path = s })
 	for name, f := range o.headers {
@@ -325,8 +326,8 @@ func (o *operation) request(key string, input any) (rest.Request, error) {
 	return r, err
 }
 
-func fill(key string, f *field, input any, set func(string)) error {
-	s, err := f.fill(input)
+func fill(key string, f *templates.Template, input any, set func(string)) error {
+	s, err := f.Fill(input)
 	if err != nil {
 		return fmt.Errorf("%s: %w", key, err)
 	}

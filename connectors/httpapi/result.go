@@ -18,6 +18,7 @@ import (
 	"github.com/expr-lang/expr/vm"
 
 	"crmsync/connectors"
+	"crmsync/connectors/templates"
 	"crmsync/sms"
 )
 
@@ -29,7 +30,7 @@ type expression struct {
 
 // keyFunctions are those that templates make keys with, since match compares
 // with what a template wrote.
-var keyFunctions = []expr.Option{textFunction("sha256", sha256Hex), textFunction("uuid", uuid)}
+var keyFunctions = []expr.Option{textFunction("sha256", templates.SHA256), textFunction("uuid", templates.UUID)}
 
 func textFunction(name string, f func(string) string) expr.Option {
 	call := func(args ...any) (any, error) { return f(args[0].(string)), nil }
@@ -49,7 +50,7 @@ func parseExpression(key, source string, sample any) (*expression, error) {
 	program, err := expr.Compile(source, append(keyFunctions, expr.Env(allowed))...)
 	if err != nil {
 		message, _, _ := strings.Cut(err.Error(), "\n")
-		return nil, fmt.Errorf("%s; known are body, headers, item, status and input, which has %s", message, known(reflect.TypeOf(sample)))
+		return nil, fmt.Errorf("%s; known are body, headers, item, status and input, which has %s", message, templates.Known(reflect.TypeOf(sample)))
 	}
 	return &expression{key, program}, nil
 }

@@ -1,4 +1,4 @@
-package httpapi
+package templates
 
 import (
 	"bytes"
@@ -19,12 +19,12 @@ import (
 // rawText goes into a request as it is. Only raw makes it.
 type rawText string
 
-// fillError says why a template cannot be filled in, in words that repeat no
+// Error says why a template cannot be filled in, in words that repeat no
 // value.
-type fillError string
+type Error string
 
 // Error implements error.
-func (e fillError) Error() string { return string(e) }
+func (e Error) Error() string { return string(e) }
 
 // functions are those that templates may use, beside those of text/template.
 // The value comes last, so that they can follow a |.
@@ -38,19 +38,23 @@ var functions = template.FuncMap{
 	"lower":     onText(strings.ToLower),
 	"raw":       func(v any) (rawText, error) { s, err := textOf(v); return rawText(s), err },
 	"replace":   replace,
-	"sha256":    onText(sha256Hex),
+	"sha256":    onText(SHA256),
 	"truncate":  truncate,
 	"unix":      func(t time.Time) int64 { return t.Unix() },
 	"unixMilli": func(t time.Time) int64 { return t.UnixMilli() },
 	"upper":     onText(strings.ToUpper),
-	"uuid":      onText(uuid),
+	"uuid":      onText(UUID),
 }
+
+// Functions answers the names of the functions that templates may use, beside
+// those of text/template, in order.
+func Functions() []string { return slices.Sorted(maps.Keys(functions)) }
 
 // builtins are the functions of text/template.
 const builtins = "and, eq, ge, gt, html, index, le, len, lt, ne, not, or, print, printf, println, slice, urlquery"
 
 func functionNames() string {
-	return strings.Join(slices.Sorted(maps.Keys(functions)), ", ") + ", " + builtins
+	return strings.Join(Functions(), ", ") + ", " + builtins
 }
 
 func onText(f func(string) string) func(any) (string, error) {
@@ -79,7 +83,7 @@ func textOf(v any) (string, error) {
 	case reflect.Float64:
 		return strconv.FormatFloat(r.Float(), 'f', -1, 64), nil
 	}
-	return "", fillError("a list or a group of values cannot stand in a text: name one of its values, range over it, or use json")
+	return "", Error("a list or a group of values cannot stand in a text: name one of its values, range over it, or use json")
 }
 
 func jsonText(v any) (string, error) {
@@ -90,7 +94,7 @@ func jsonText(v any) (string, error) {
 		v = nil
 	}
 	if err := encoder.Encode(v); err != nil {
-		return "", fillError("a value cannot be written as JSON")
+		return "", Error("a value cannot be written as JSON")
 	}
 	return strings.TrimSuffix(out.String(), "\n"), nil
 }
@@ -122,7 +126,7 @@ func replace(old, instead string, v any) (string, error) {
 func inZone(zone string, t time.Time) (time.Time, error) {
 	location, err := time.LoadLocation(zone)
 	if err != nil {
-		return t, fillError("there is no time zone of that name")
+		return t, Error("there is no time zone of that name")
 	}
 	return t.In(location), nil
 }
@@ -138,7 +142,7 @@ func integer(v any) (any, error) {
 	}
 	i, err := strconv.ParseInt(s, 10, 64)
 	if err != nil {
-		return nil, fillError("a value is not a whole number, as int demands")
+		return nil, Error("a value is not a whole number, as int demands")
 	}
 	return i, nil
 }
@@ -158,16 +162,17 @@ func choose(v any, words ...any) (any, error) {
 			return pair[1], nil
 		}
 	}
-	return nil, fillError("choose has no word for a value")
+	return nil, Error("choose has no word for a value")
 }
 
-func sha256Hex(s string) string {
+// SHA256 answers the hash of a text, in hex.
+func SHA256(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	return hex.EncodeToString(sum[:])
 }
 
-// uuid derives a UUID (version 8, RFC 9562) from a text.
-func uuid(s string) string {
+// UUID derives a UUID (version 8, RFC 9562) from a text.
+func UUID(s string) string {
 	sum := sha256.Sum256([]byte(s))
 	sum[6], sum[8] = sum[6]&0x0f|0x80, sum[8]&0x3f|0x80
 	h := hex.EncodeToString(sum[:16])
@@ -211,22 +216,23 @@ func jsonFragment(v any) (string, error) {
 	return quoted[1 : len(quoted)-1], err
 }
 
-// maxHeader is how much of a value goes into a header, in bytes: servers refuse
+// MaxHeader is how much of a value goes into a header, in bytes: servers refuse
 // whole requests for their headers' size.
-const maxHeader = 1000
+const MaxHeader = 1000
 
 // headerValue makes a value harmless in a header: one line, and short.
 func headerValue(s string) string {
-	if len(s) > maxHeader {
-		s = s[:maxHeader]
-		for !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && len(s) > maxHeader-utf8.UTFMax {
+	if len(s) > MaxHeader {
+		s = s[:MaxHeader]
+		for !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && len(s) > MaxHeader-utf8.UTFMax {
 			s = s[:len(s)-1]
 		}
 	}
-	return oneLine(s)
+	return OneLine(s)
 }
 
-func oneLine(s string) string {
+// OneLine puts a space in the place of each control character.
+func OneLine(s string) string {
 	return strings.Map(func(r rune) rune {
 		if r < ' ' || r == 0x7f {
 			return ' '

@@ -1,4 +1,4 @@
-package httpapi
+package templates
 
 import (
 	"fmt"
@@ -68,6 +68,9 @@ func (c *nameCheck) branch(b parse.BranchNode, s scope) {
 			inner.dot = value
 		}
 	case parse.NodeRange:
+		if value != nil && value.Kind() != reflect.Slice && value.Kind() != reflect.Map {
+			c.fail(fmt.Errorf("range needs a list, and %s is none", b.Pipe))
+		}
 		inner.dot = element(value)
 		if n := len(b.Pipe.Decl); n > 0 {
 			inner.vars[b.Pipe.Decl[n-1].Ident[0]] = inner.dot
@@ -108,6 +111,8 @@ func (c *nameCheck) arg(node parse.Node, s scope) reflect.Type {
 	switch n := node.(type) {
 	case *parse.DotNode:
 		return s.dot
+	case *parse.NumberNode:
+		return reflect.TypeFor[int]()
 	case *parse.FieldNode:
 		return c.resolve(s.dot, n.Ident, n)
 	case *parse.VariableNode:
@@ -128,7 +133,7 @@ func (c *nameCheck) resolve(t reflect.Type, names []string, node parse.Node) ref
 		}
 		from := t
 		if t = member(from, name); t == nil {
-			c.fail(fmt.Errorf("%s is not known here; known are %s", node, known(from)))
+			c.fail(fmt.Errorf("%s is not known here; known are %s", node, Known(from)))
 			return nil
 		}
 		if from == c.root {
@@ -153,21 +158,21 @@ func member(t reflect.Type, name string) reflect.Type {
 
 var (
 	timeType  = reflect.TypeFor[time.Time]()
-	phoneType = reflect.TypeFor[phone]()
+	phoneType = reflect.TypeFor[Phone]()
 )
 
-// namesOf lists what can be named of a type, in order.
-func namesOf(t reflect.Type) []string {
+// Names lists what can be named of a type, in order.
+func Names(t reflect.Type) []string {
 	var names []string
 	switch {
 	case t.Kind() == reflect.Slice:
-		return namesOf(t.Elem())
+		return Names(t.Elem())
 	case t == phoneType:
 		names = []string{".Digits", ".E164", ".National"}
 	case t.Kind() == reflect.Struct && t != timeType:
 		for f := range t.Fields() {
 			names = append(names, "."+f.Name)
-			for _, name := range namesOf(f.Type) {
+			for _, name := range Names(f.Type) {
 				names = append(names, "."+f.Name+name)
 			}
 		}
@@ -176,8 +181,9 @@ func namesOf(t reflect.Type) []string {
 	return names
 }
 
-func known(t reflect.Type) string {
-	if names := namesOf(t); len(names) > 0 {
+// Known lists the names of a type in a sentence.
+func Known(t reflect.Type) string {
+	if names := Names(t); len(names) > 0 {
 		return strings.Join(names, ", ")
 	}
 	return "none"

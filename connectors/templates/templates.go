@@ -1,40 +1,50 @@
-package httpapi
+// Package templates fills in the text/template templates of configurations: the
+// requests of connector http, and what records of texts say.
+//
+// A template is checked when it is read: every name in every branch must be one
+// that its values have. Each value is made harmless where it stands (a [Place]),
+// as html/template does. What goes wrong is said without repeating a value.
+package templates
 
 import (
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
 	"text/template"
 	"text/template/parse"
+	"time"
 
 	"crmsync/connectors/rest"
 )
 
-// place is where a template stands, which decides how its values are escaped.
-type place string
+// Place is where a template stands, which decides how its values are escaped.
+type Place string
 
+// The places.
 const (
-	inPath   place = "path"
-	inQuery  place = "query" // and in a form: the whole is encoded later
-	inHeader place = "header"
-	inJSON   place = "JSON"
+	Path   Place = "path"   // of a URL: each value is one segment, or part of one
+	Text   Place = "text"   // as it is: whoever takes it encodes the whole
+	Header Place = "header" // of a request: one line
+	JSON   Place = "JSON"   // a value, with its quotes, or part of a string
 )
 
-// field is one template of a request. It is safe for concurrent use.
-type field struct {
-	place    place
+// Template is a template that was read. It is safe for concurrent use.
+type Template struct {
+	place    Place
 	template *template.Template
 	names    map[string]bool // that it uses, such as Contact
 }
 
-// parseField reads a template that is filled in with values such as sample.
-func parseField(source string, at place, sample any) (*field, error) {
+// Parse reads a template that is filled in with values of sample's type, a
+// struct.
+func Parse(source string, at Place, sample any) (*Template, error) {
 	t, err := template.New("").Funcs(functions).Funcs(escapers).Parse(source)
 	if err != nil {
-		return nil, parseError(err)
+		return nil, Explain(err)
 	}
-	f := &field{place: at, template: t}
+	f := &Template{place: at, template: t}
 	if f.names, err = checkNames(t.Tree.Root, sample); err != nil {
 		return nil, err
 	}
@@ -47,8 +57,10 @@ func parseField(source string, at place, sample any) (*field, error) {
 
 var templatePosition = regexp.MustCompile(`^template: ?:\d+(:\d+)?: ?(executing "" at )?`)
 
-func parseError(err error) error {
-	if own, ok := errors.AsType[fillError](err); ok {
+// Explain gives an error of the engine in the words of who writes a template. It
+// may repeat a value.
+func Explain(err error) error {
+	if own, ok := errors.AsType[Error](err); ok {
 		return own
 	}
 	message := templatePosition.ReplaceAllString(err.Error(), "")
@@ -58,31 +70,65 @@ func parseError(err error) error {
 	return errors.New(message)
 }
 
-// fill answers the template with the values of data. Its error repeats none of
+// Uses reports whether any branch of the template names a value, such as Contact.
+func (f *Template) Uses(name string) bool { return f.names[name] }
+
+// Fill answers the template with the values of data. Its error repeats none of
 // them.
-func (f *field) fill(data any) (string, error) {
-	s, err := f.try(data)
+func (f *Template) Fill(data any) (string, error) { return private(f.Try(data)) }
+
+// FillWithin is Fill for a template that must neither answer more than size
+// bytes nor take longer than timeout.
+func (f *Template) FillWithin(size int, timeout time.Duration, data any) (string, error) {
+	out := &bounded{room: size, ends: time.Now().Add(timeout)}
+	return private(f.write(out, &out.Builder, data))
+}
+
+func private(s string, err error) (string, error) {
 	if err == nil {
 		return s, nil
 	}
-	if own, ok := errors.AsType[fillError](err); ok {
+	if own, ok := errors.AsType[Error](err); ok {
 		return "", own
 	}
 	return "", errors.New("a value is not of the kind that the template expects")
 }
 
-// try is fill with the engine's own words for an error, which may repeat
+// bounded is what a template may write.
+type bounded struct {
+	strings.Builder
+	room int
+	ends time.Time
+}
+
+// Write implements io.Writer.
+func (b *bounded) Write(p []byte) (int, error) {
+	if b.room -= len(p); b.room < 0 {
+		return 0, Error("it becomes too long")
+	}
+	if time.Now().After(b.ends) {
+		return 0, Error("it takes too long")
+	}
+	return b.Builder.Write(p)
+}
+
+// Try is Fill with the engine's own words for an error, which may repeat
 // values.
-func (f *field) try(data any) (string, error) {
+func (f *Template) Try(data any) (string, error) {
 	var out strings.Builder
-	if err := f.template.Execute(&out, data); err != nil {
+	return f.write(&out, &out, data)
+}
+
+// write writes to w, which keeps it in out.
+func (f *Template) write(w io.Writer, out *strings.Builder, data any) (string, error) {
+	if err := f.template.Execute(w, data); err != nil {
 		return "", err
 	}
 	switch f.place {
-	case inPath:
+	case Path:
 		return out.String(), checkPath(out.String())
-	case inHeader:
-		return oneLine(out.String()), nil
+	case Header:
+		return OneLine(out.String()), nil
 	}
 	return out.String(), nil
 }
@@ -91,7 +137,7 @@ func (f *field) try(data any) (string, error) {
 func pathSegment(v any) (string, error) {
 	s, err := textOf(v)
 	if err == nil && s == "" {
-		err = fillError("an empty value stands in a path")
+		err = Error("an empty value stands in a path")
 	}
 	return rest.Path(s), err
 }
@@ -100,11 +146,11 @@ func pathSegment(v any) (string, error) {
 // of the record, and steps, which servers and proxies resolve, escaped or not.
 func checkPath(path string) error {
 	if strings.Contains(path, "//") {
-		return fillError("the path has an empty segment")
+		return Error("the path has an empty segment")
 	}
 	for segment := range strings.SplitSeq(path, "/") {
 		if s := strings.ReplaceAll(strings.ToUpper(segment), "%2E", "."); s == "." || s == ".." {
-			return fillError("a segment of the path is . or ..")
+			return Error("a segment of the path is . or ..")
 		}
 	}
 	return nil
@@ -112,7 +158,7 @@ func checkPath(path string) error {
 
 // escaper appends to each action of a template the function that makes its
 // value harmless where it stands, as html/template does.
-type escaper struct{ place place }
+type escaper struct{ place Place }
 
 // list walks the nodes of a list. Of JSON it knows whether it is within a
 // string, before and after.
@@ -169,10 +215,10 @@ func branchName(b parse.BranchNode) string {
 
 // text follows the quotes in a piece of JSON.
 func (e escaper) text(s string, within bool) (bool, error) {
-	if e.place == inPath && strings.ContainsAny(s, "?#") {
+	if e.place == Path && strings.ContainsAny(s, "?#") {
 		return within, errors.New("a path has no ? or #: put the query under query")
 	}
-	if e.place != inJSON {
+	if e.place != JSON {
 		return within, nil
 	}
 	for i := 0; i < len(s); i++ {
@@ -198,11 +244,11 @@ func (e escaper) action(pipe *parse.PipeNode, within bool) {
 
 func (e escaper) function(within bool) string {
 	switch {
-	case e.place == inPath:
+	case e.place == Path:
 		return escapePath
-	case e.place == inHeader:
+	case e.place == Header:
 		return escapeHeader
-	case e.place == inQuery:
+	case e.place == Text:
 		return escapeText
 	case within:
 		return escapeFragment
