@@ -53,6 +53,7 @@ type Config struct {
 	Server   Server   `yaml:"server"`
 	Log      Log      `yaml:"log"`
 	Privacy  Privacy  `yaml:"privacy"`
+	Grants   Grants   `yaml:"grants"`
 	// JustCall holds the accounts that events come from, by name.
 	JustCall map[string]Account `yaml:"justcall"`
 	// Connectors holds the CRMs that events go to, by name.

@@ -27,6 +27,8 @@ type Connector struct {
 	Adopt bool `yaml:"adopt"`
 	// AdoptWait is how long after a text the other one's record may come.
 	AdoptWait time.Duration `yaml:"adopt_wait"`
+	// OAuth says how to sign in; nil: with what the vendor's settings hold.
+	OAuth *OAuth `yaml:"oauth"`
 
 	name string
 	doc  *document

@@ -33,6 +33,7 @@ func (v *validator) connector(name string, c *Connector) {
 	if !c.Adopt && v.c.doc.has(path+".adopt_wait") {
 		v.fail(path+".adopt_wait", "has no effect unless adopt is true: remove one of them")
 	}
+	v.oauth(path+".oauth", c.OAuth)
 }
 
 func (v *validator) connectorAccounts(path string, accounts []string) {

@@ -99,17 +99,21 @@ func (h *health) failed(a access, err error) {
 		"error", h.s.LastError)
 }
 
-// mask removes what an answer or a library might repeat: the password, and the
-// arguments of a command, which hold keys.
 func (h *health) mask(err error) error {
 	if err == nil {
 		return nil
 	}
-	s, _, _ := strings.Cut(err.Error(), ", with args")
-	if s = maskSecrets(s, h.secrets); s == err.Error() {
-		return err
+	if s := clean(err, h.secrets); s != err.Error() {
+		return errors.New(s)
 	}
-	return errors.New(s)
+	return err
+}
+
+// clean removes what an answer or a library might repeat: the password, and the
+// arguments of a command, which hold keys.
+func clean(err error, secrets []string) string {
+	s, _, _ := strings.Cut(err.Error(), ", with args")
+	return maskSecrets(s, secrets)
 }
 
 func maskSecrets(s string, secrets []string) string {

@@ -3,7 +3,10 @@ package ledger
 import (
 	"bufio"
 	"context"
+	"errors"
 	"strings"
+
+	"github.com/redis/go-redis/v9"
 )
 
 // Settings is what a Redis says of itself, in its own words. What it does not
@@ -22,18 +25,22 @@ type Settings struct {
 // servers forbid some of it, which is no error; the error holds no password. In
 // a cluster one node answers for all.
 func (l *Ledger) Settings(ctx context.Context) (Settings, error) {
+	return settingsOf(ctx, l.redis, l.health.secrets)
+}
+
+func settingsOf(ctx context.Context, client redis.UniversalClient, secrets []string) (Settings, error) {
 	ctx, cancel := context.WithTimeout(ctx, pingTimeout)
 	defer cancel()
-	info, err := l.redis.Info(ctx).Result()
+	info, err := client.Info(ctx).Result()
 	if err != nil {
-		return Settings{}, l.health.mask(err)
+		return Settings{}, errors.New(clean(err, secrets))
 	}
 	said := fields(info)
 	s := Settings{
 		Version: said["redis_version"], AppendOnly: said["aof_enabled"],
 		MaxMemory: said["maxmemory"], Policy: said["maxmemory_policy"],
 	}
-	if sync, err := l.redis.ConfigGet(ctx, "appendfsync").Result(); err == nil {
+	if sync, err := client.ConfigGet(ctx, "appendfsync").Result(); err == nil {
 		s.AppendSync = sync["appendfsync"]
 	}
 	return s, nil
