@@ -27,7 +27,7 @@ func TestConnectorsToOneCRMAccountShareItsLimits(t *testing.T) {
 	memory, err := ledger.Open(ledger.Options{URL: devtest.Redis(t).URL, Timeout: 10 * time.Second})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = memory.Close() })
-	instances, err := openInstances(c, registry, nil, budget.New(memory))
+	instances, err := openInstances(c, registry, way{budgets: budget.New(memory)})
 	require.NoError(t, err)
 
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)

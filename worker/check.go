@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"crmsync/activities"
@@ -81,14 +82,16 @@ at 0 and 3.`,
 			if err != nil {
 				return err
 			}
-			instances, err := openInstances(c, a.registry, nil, nil)
+			signIns := newSignIns(c, hclog.NewNullLogger())
+			defer func() { _ = signIns.close() }()
+			instances, err := openInstances(c, a.registry, way{signIns: signIns})
 			if err != nil {
 				return err
 			}
 			if provision {
 				return a.report(provisionAll(cmd.Context(), instances, dryRun))
 			}
-			return a.report(runChecks(cmd.Context(), c, instances))
+			return a.report(runChecks(cmd.Context(), c, instances, signIns))
 		},
 	})
 	cmd.Flags().BoolVar(&provision, "provision", false, "create the custom fields that the connectors need in their CRMs")
@@ -98,12 +101,13 @@ at 0 and 3.`,
 
 // runChecks runs all parts side by side, and answers what they have to say in
 // the order of the parts.
-func runChecks(ctx context.Context, c *config.Config, instances map[string]*activities.Instance) findings {
+func runChecks(ctx context.Context, c *config.Config, instances map[string]*activities.Instance, s *signIns) findings {
 	parts := []func(context.Context, *findings){
 		func(_ context.Context, f *findings) { f.settings(c) },
 		func(_ context.Context, f *findings) { f.justcall(c) },
 		func(ctx context.Context, f *findings) { f.temporal(ctx, c) },
 		func(ctx context.Context, f *findings) { f.redis(ctx, c) },
+		func(ctx context.Context, f *findings) { f.grants(ctx, s) },
 	}
 	for _, name := range slices.Sorted(maps.Keys(instances)) {
 		parts = append(parts, func(ctx context.Context, f *findings) { f.connector(ctx, c, instances[name]) })

@@ -20,7 +20,7 @@ func instanceOf(t *testing.T, c *config.Config) *activities.Instance {
 	t.Helper()
 	registry, err := connectors.NewRegistry(append(all.Connectors(), connectortest.Definition(connectortest.Options{MaxBatch: 2}))...)
 	require.NoError(t, err)
-	instances, err := openInstances(c, registry, nil, nil)
+	instances, err := openInstances(c, registry, way{})
 	require.NoError(t, err)
 	return instances["crm"]
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/hashicorp/go-hclog"
 	"github.com/spf13/cobra"
 
 	"crmsync/config"
@@ -80,7 +81,9 @@ func (a *app) tryConnector(ctx context.Context, c *config.Config, name string, p
 	if !ok {
 		return fmt.Errorf("%s has no connector %q; it has %s", a.configFile, name, strings.Join(sortedNames(c), ", "))
 	}
-	inst, err := openInstance(settings, a.registry, nil, nil)
+	signIns := newSignIns(c, hclog.NewNullLogger())
+	defer func() { _ = signIns.close() }()
+	inst, err := openInstance(settings, a.registry, way{signIns: signIns})
 	if err != nil {
 		return err
 	}

@@ -47,6 +47,7 @@ type daemon struct {
 	metrics  *metrics.Metrics
 	temporal client.Client
 	ledger   *ledger.Ledger
+	signIns  *signIns
 	acts     *activities.Activities
 	door     *ingress.Door
 	holds    *holds
@@ -76,7 +77,8 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
-	instances, err := openInstances(c, registry, measures, budget.New(memory))
+	signIns := newSignIns(c, log)
+	instances, err := openInstances(c, registry, way{metrics: measures, budgets: budget.New(memory), signIns: signIns})
 	if err != nil {
 		return nil, err
 	}
@@ -84,7 +86,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{config: c, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, up: make(chan struct{}), fatal: make(chan error, 1)}
+	d := &daemon{config: c, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, signIns: signIns, up: make(chan struct{}), fatal: make(chan error, 1)}
 	for _, instance := range instances {
 		instance.Board, instance.Log = d.ledger, log.Named("lane")
 	}
@@ -111,6 +113,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 func (d *daemon) run(ctx context.Context) error {
 	defer d.temporal.Close()
 	defer func() { _ = d.ledger.Close() }()
+	defer func() { _ = d.signIns.close() }()
 	servers, err := d.listen()
 	if err != nil {
 		return err
@@ -159,6 +162,9 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 	}
 	d.ledger.Bind(id)
 	d.awaitRedis(ctx)
+	if risk := d.signIns.risk(ctx); risk != "" {
+		d.log.Warn("Redis keeps the sign-ins of connectors, and " + risk)
+	}
 	if err := registerAttributes(ctx, d.temporal, d.config); err != nil {
 		d.log.Warn("search attributes could not be registered: workflows go on without, and cannot be listed by state", "error", err)
 	}

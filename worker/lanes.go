@@ -41,35 +41,37 @@ const (
 	pollers = 2
 )
 
-// openInstances builds the configured connectors, whose requests are counted
-// unless m is nil, and keep the CRM accounts' limits unless budgets is. All
-// problems are reported at once.
-func openInstances(c *config.Config, registry *connectors.Registry, m *metrics.Metrics, budgets *budget.Budgets) (map[string]*activities.Instance, error) {
+// way is what stands between connectors and their CRMs: requests are counted
+// unless metrics is nil, and keep the CRM accounts' limits unless budgets is.
+type way struct {
+	metrics *metrics.Metrics
+	budgets *budget.Budgets
+	signIns *signIns
+}
+
+// openInstances builds the configured connectors. All problems are reported at
+// once.
+func openInstances(c *config.Config, registry *connectors.Registry, w way) (map[string]*activities.Instance, error) {
 	instances := map[string]*activities.Instance{}
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(c.Connectors)) {
-		instance, err := openInstance(c.Connectors[name], registry, m, budgets)
+		instance, err := openInstance(c.Connectors[name], registry, w)
 		problems = append(problems, err)
 		instances[name] = instance
 	}
 	return instances, errors.Join(problems...)
 }
 
-func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics.Metrics, budgets *budget.Budgets) (*activities.Instance, error) {
+func openInstance(c *config.Connector, registry *connectors.Registry, w way) (*activities.Instance, error) {
 	definition, ok := registry.Get(c.Type)
 	if !ok {
 		return nil, c.Errorf("type", "this build has no connector %q; see 'crmsync connectors'", c.Type)
 	}
-	client := newHTTPClient()
-	if m != nil {
-		client.Transport = m.Transport(c.Name(), client.Transport)
+	env, limited, err := w.env(c, definition)
+	if err != nil {
+		return nil, err
 	}
-	var limited *budget.Transport
-	if budgets != nil {
-		limited = budgets.Transport(c.Budget.Account, c.Budget.Share.Fraction(), client.Transport)
-		client.Transport = limited
-	}
-	connector, err := definition.Open(c, connectors.Env{Client: client})
+	connector, err := definition.Open(c, env)
 	if err != nil {
 		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
 	}
@@ -90,6 +92,27 @@ func openInstance(c *config.Connector, registry *connectors.Registry, m *metrics
 		instance.Budget = limited
 	}
 	return instance, nil
+}
+
+// env is what an instance is given. A request waits for its budget first, so that
+// its token is fresh when it is sent.
+func (w way) env(c *config.Connector, definition connectors.Definition) (env connectors.Env, limited *budget.Transport, err error) {
+	env.Client = newHTTPClient()
+	if w.metrics != nil {
+		env.Client.Transport = w.metrics.Transport(c.Name(), env.Client.Transport)
+	}
+	source, err := w.signIns.open(c, definition, env.Client.Transport)
+	if err != nil {
+		return env, nil, err
+	}
+	if source != nil {
+		env.Client.Transport, env.Grant = source.Transport(env.Client.Transport), source.Grant
+	}
+	if w.budgets != nil {
+		limited = w.budgets.Transport(c.Budget.Account, c.Budget.Share.Fraction(), env.Client.Transport)
+		env.Client.Transport = limited
+	}
+	return env, limited, nil
 }
 
 // newHTTPClient is a connector's only way out. Its calls are bounded by their
@@ -170,6 +193,7 @@ func (d *daemon) runLanes() (stop func()) {
 	for _, name := range d.part.lanes {
 		wg.Go(func() { d.acts.Instances[name].Lane().Run(ctx) })
 	}
+	wg.Go(func() { d.signIns.tend(ctx) })
 	if d.part.does(roleWorkflows) {
 		wg.Go(func() { d.holds.watch(ctx, d.part.lanes) })
 	}

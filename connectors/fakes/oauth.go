@@ -48,13 +48,10 @@ type OAuth struct {
 	Fields map[string]string
 	// Key is what assertions are signed with; nil: they are refused.
 	Key *rsa.PublicKey
-	// Before is called with each token request before it is looked at, and After
-	// once it has taken effect and before the answer. After may send an answer
-	// itself, or none, and then answers true.
-	Before func(*http.Request)
-	After  func(http.ResponseWriter, *http.Request) (answered bool)
 
 	mu       sync.Mutex
+	before   func(*http.Request)
+	after    func(http.ResponseWriter, *http.Request) bool
 	families []*family
 	codes    map[string]authorization
 	count    OAuthCount
@@ -93,6 +90,15 @@ func (o *OAuth) SignIn(base string) connectors.SignIn {
 		s.InstanceField = "instance_url"
 	}
 	return s
+}
+
+// Intercept has before called with each token request before it is looked at, and
+// after once it has taken effect and before the answer. after may send an answer
+// itself, or none, and then answers true. Either may be nil.
+func (o *OAuth) Intercept(before func(*http.Request), after func(http.ResponseWriter, *http.Request) (answered bool)) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.before, o.after = before, after
 }
 
 // Count answers what was seen so far.
@@ -193,7 +199,7 @@ func (o *OAuth) authorize(w http.ResponseWriter, r *http.Request) {
 		answer.Set("code", o.consent(authorization{q.Get("redirect_uri"), q.Get("code_challenge"), q.Get("scope")}))
 	}
 	redirect.RawQuery = answer.Encode()
-	http.Redirect(w, r, redirect.String(), http.StatusFound)
+	http.Redirect(w, r, redirect.String(), http.StatusFound) //nolint:gosec // G710: that is what such a page does; it is a fake
 }
 
 func (o *OAuth) consent(a authorization) (code string) {
@@ -208,11 +214,14 @@ func (o *OAuth) consent(a authorization) (code string) {
 }
 
 func (o *OAuth) token(w http.ResponseWriter, r *http.Request) {
-	if o.Before != nil {
-		o.Before(r)
+	o.mu.Lock()
+	before, after := o.before, o.after
+	o.mu.Unlock()
+	if before != nil {
+		before(r)
 	}
 	status, answer := o.answer(r)
-	if o.After != nil && o.After(w, r) {
+	if after != nil && after(w, r) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")

@@ -156,7 +156,7 @@ func (g *Gate) report(err *connectors.Error) {
 	g.failures++
 	switch {
 	case err.Kind == connectors.Auth:
-		g.pause("the CRM refuses the credentials", refusedEvery, time.Time{})
+		g.pause(refusal(err), refusedEvery, time.Time{})
 	case err.RetryAfter >= longWait:
 		reason := "the CRM asks to wait"
 		if err.Status == 0 { // nothing was asked of it
@@ -166,6 +166,16 @@ func (g *Gate) report(err *connectors.Error) {
 	case g.failures >= maxFailures || g.state.Phase == Probing:
 		g.pause(string(err.Kind)+" several times in a row", probeEvery, time.Time{})
 	}
+}
+
+// refusal says why the credentials do not work, and what to do where that is
+// known.
+func refusal(err *connectors.Error) string {
+	const plain = "the CRM refuses the credentials"
+	if err.Err == nil {
+		return plain
+	}
+	return plain + ": " + err.Err.Error()
 }
 
 // troubles reports whether an error says that the CRM as a whole does not work,

@@ -8,6 +8,7 @@ import (
 	"net/http/httptest"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -25,7 +26,10 @@ import (
 type vendor struct {
 	*fakes.OAuth
 	url   string
-	calls []string // bodies that the API took, in a single-threaded test
+	calls []string // bodies that the API took
+
+	mu    sync.Mutex
+	under sync.WaitGroup // requests
 }
 
 func startVendor(t testing.TB, o *fakes.OAuth) *vendor {
@@ -34,14 +38,23 @@ func startVendor(t testing.TB, o *fakes.OAuth) *vendor {
 	mux := http.NewServeMux()
 	mux.Handle("/api/", o.Guard(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		body, _ := io.ReadAll(r.Body)
+		v.mu.Lock()
+		defer v.mu.Unlock()
 		v.calls = append(v.calls, string(body))
 	})))
-	mux.Handle("/", o)
+	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
+		v.under.Add(1)
+		defer v.under.Done()
+		o.ServeHTTP(w, r)
+	})
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	v.url = server.URL
 	return v
 }
+
+// settle waits until no request is under way at the token server.
+func (v *vendor) settle() { v.under.Wait() }
 
 func (v *vendor) settings(t testing.TB, change ...func(*config.OAuth)) Settings {
 	c := config.OAuth{ClientID: v.ClientID, ClientSecret: config.Secret(v.ClientSecret)}
@@ -90,18 +103,8 @@ func newMemory() Store { return &memory{table: table{}} }
 
 func newFile(t testing.TB) *File { return NewFile(filepath.Join(t.TempDir(), "grants.json")) }
 
-func testRing(t testing.TB, keys ...string) *codec.Ring {
-	var raw [][]byte
-	for _, k := range keys {
-		raw = append(raw, []byte(strings.Repeat(k, 32)[:32]))
-	}
-	ring, err := codec.NewRing(raw)
-	require.NoError(t, err)
-	return ring
-}
-
 func newRedis(t testing.TB) *ledger.Grants {
-	g, err := ledger.OpenGrants(ledger.Options{URL: devtest.Redis(t).URL, Ring: testRing(t, "a")})
+	g, err := ledger.OpenGrants(ledger.Options{URL: devtest.Redis(t).URL, Ring: ring("a")})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = g.Close() })
 	return g
@@ -162,3 +165,15 @@ func quiet(t testing.TB, err error) {
 
 // readOnce is a body without a second copy.
 func readOnce(text string) io.ReadCloser { return io.NopCloser(strings.NewReader(text)) }
+
+func ring(key string) *codec.Ring {
+	r, err := codec.NewRing([][]byte{[]byte(strings.Repeat(key, 32))})
+	if err != nil {
+		panic(err)
+	}
+	return r
+}
+
+// linger lets time pass in a fake, or before a kill: points in time are what is
+// tried here.
+func linger(d time.Duration) { <-time.After(d) }

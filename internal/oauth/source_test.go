@@ -145,7 +145,7 @@ func TestARevokedSignInPausesUntilAPersonSignsIn(t *testing.T) {
 	for _, words := range []string{"invalid_grant", "BAD_REFRESH_TOKEN"} {
 		v := startVendor(t, &fakes.OAuth{SingleUse: true})
 		if words != "invalid_grant" {
-			v.After = answer(400, fmt.Sprintf(`{"status": %q, "message": "a refresh-token"}`, words))
+			v.Intercept(nil, answer(400, fmt.Sprintf(`{"status": %q, "message": "a refresh-token"}`, words)))
 		}
 		store := newMemory()
 		put(t, store, v.grant(-time.Second))
@@ -163,7 +163,7 @@ func TestARevokedSignInPausesUntilAPersonSignsIn(t *testing.T) {
 		old, _ := stored(t, store)
 		require.NotEmpty(t, old.RefreshToken, "kept, in case the vendor was wrong")
 
-		v.After = nil
+		v.Intercept(nil, nil)
 		put(t, store, v.grant(time.Hour)) // crmsync auth, in another process
 		status, err := v.post(t, s, "text")
 		require.NoError(t, err)
@@ -177,10 +177,10 @@ func TestARefusedSignInIsTriedAgainAfterAWhile(t *testing.T) {
 	store := newMemory()
 	put(t, store, v.grant(-time.Second))
 	s := v.source(t, store)
-	v.After = answer(400, `{"error": "invalid_grant"}`)
+	v.Intercept(nil, answer(400, `{"error": "invalid_grant"}`))
 	_, err := s.Grant(t.Context())
 	auth(t, err)
-	v.After = nil
+	v.Intercept(nil, nil)
 	_, n := stored(t, store)
 	n.Refused = n.Refused.Add(-retrial)
 	raw, err := store.ReadGrant(t.Context(), "crm")
@@ -223,7 +223,7 @@ func TestTroubleOfTheTokenEndpointEndsNothing(t *testing.T) {
 			store := newMemory()
 			put(t, store, v.grant(-time.Second))
 			before, _ := stored(t, store)
-			v.Before, v.After = c.before, c.after
+			v.Intercept(c.before, c.after)
 			s := v.source(t, store)
 			_, err := v.post(t, s, "text")
 			quiet(t, err)
@@ -235,7 +235,7 @@ func TestTroubleOfTheTokenEndpointEndsNothing(t *testing.T) {
 			after, _ := stored(t, store)
 			require.Equal(t, before.RefreshToken, after.RefreshToken, "a good grant is never destroyed")
 
-			v.Before, v.After = nil, nil
+			v.Intercept(nil, nil)
 			status, err := v.post(t, s, "text")
 			require.NoError(t, err)
 			require.Equal(t, http.StatusOK, status)
@@ -245,7 +245,8 @@ func TestTroubleOfTheTokenEndpointEndsNothing(t *testing.T) {
 
 func TestATokenThatStillHoldsIsUsedWhileTheEndpointIsAway(t *testing.T) {
 	t.Parallel()
-	v := startVendor(t, &fakes.OAuth{After: answer(503, ""), SingleUse: true})
+	v := startVendor(t, &fakes.OAuth{SingleUse: true})
+	v.Intercept(nil, answer(503, ""))
 	store := newMemory()
 	put(t, store, v.grant(time.Minute)) // due
 	s := v.source(t, store)
@@ -265,7 +266,8 @@ func TestATokenThatStillHoldsIsUsedWhileTheEndpointIsAway(t *testing.T) {
 func TestAnEndpointThatHangsHoldsNobodyUpForLong(t *testing.T) {
 	t.Parallel()
 	release := make(chan struct{})
-	v := startVendor(t, &fakes.OAuth{Before: func(*http.Request) { <-release }})
+	v := startVendor(t, &fakes.OAuth{})
+	v.Intercept(func(*http.Request) { <-release }, nil)
 	t.Cleanup(func() { close(release) })
 	store := newMemory()
 	put(t, store, v.grant(-time.Second))
@@ -285,13 +287,13 @@ func TestAnEndpointThatHangsHoldsNobodyUpForLong(t *testing.T) {
 func TestALostAnswerIsToldFromARevocation(t *testing.T) {
 	t.Parallel()
 	v := startVendor(t, &fakes.OAuth{SingleUse: true})
-	v.After = func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) }
+	v.Intercept(nil, func(http.ResponseWriter, *http.Request) bool { panic(http.ErrAbortHandler) })
 	store := newMemory()
 	put(t, store, v.grant(-time.Second))
 	s := v.source(t, store)
 	_, err := s.Grant(t.Context())
 	passing(t, err)
-	v.After = nil
+	v.Intercept(nil, nil)
 	for range 2 {
 		_, err = s.Grant(t.Context())
 		auth(t, err)
@@ -394,13 +396,13 @@ func TestWhoeverSleptForLongerThanItsLeaseDoesNoHarm(t *testing.T) {
 	put(t, store, v.grant(-time.Second))
 	asleep, woken := make(chan struct{}), make(chan struct{})
 	var calls atomic.Int64
-	v.After = func(http.ResponseWriter, *http.Request) bool {
+	v.Intercept(nil, func(http.ResponseWriter, *http.Request) bool {
 		if calls.Add(1) == 1 {
 			close(asleep)
 			<-woken
 		}
 		return false
-	}
+	})
 	slow := v.source(t, store, func(o *Options) { o.AskTimeout, o.Lease = time.Minute, 100*time.Millisecond })
 	ended := make(chan error, 1)
 	go func() {
@@ -440,7 +442,7 @@ func TestALateAnswerIsStoredWhereNobodyElseHasOne(t *testing.T) {
 func TestAStoreThatIsAwayLosesNothing(t *testing.T) {
 	t.Parallel()
 	v := startVendor(t, &fakes.OAuth{SingleUse: true})
-	away, err := ledger.OpenGrants(ledger.Options{URL: "redis://:s3cret@127.0.0.1:1/0", Ring: testRing(t, "a")})
+	away, err := ledger.OpenGrants(ledger.Options{URL: "redis://:s3cret@127.0.0.1:1/0", Ring: ring("a")})
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = away.Close() })
 	s := v.source(t, away, func(o *Options) { o.AskTimeout = 100 * time.Millisecond })

@@ -38,7 +38,9 @@ func (t table) row(connector string) *row {
 	return t[connector]
 }
 
-func (r *row) grant() ledger.Grant { return ledger.Grant{Value: r.Value, Version: r.Version, Note: r.Note} }
+func (r *row) grant() ledger.Grant {
+	return ledger.Grant{Value: r.Value, Version: r.Version, Note: r.Note}
+}
 
 func (r *row) lock(holder string, known int64, lease time.Duration) (int64, error) {
 	now := time.Now()

@@ -89,4 +89,3 @@ func (t *transport) CloseIdleConnections() {
 		closer.CloseIdleConnections()
 	}
 }
-
