@@ -43,7 +43,7 @@ e2e: ## run the tests that drive the whole daemon through faults
 
 generate: ## write generated and golden files anew; look at the difference
 	go generate ./...
-	go test ./config ./internal/justcall ./workflows -update
+	go test ./config ./internal/justcall ./internal/skeleton ./workflows -update
 
 tidy: ## tidy every module
 	@for dir in . tools $(NESTED); do (cd $$dir && go mod tidy) || exit 1; done

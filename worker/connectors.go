@@ -31,6 +31,7 @@ can tell of a CRM.`,
   crmsync connectors sandbox        how to configure one
   crmsync connectors --status       how the configured ones do
   crmsync connectors test ourcrm    try a configured one on its live CRM
+  crmsync connectors new ourcrm     begin one of your own
   crmsync connectors pause ourcrm --reason migration`,
 		Args: args(cobra.MaximumNArgs(1)),
 		RunE: func(cmd *cobra.Command, names []string) error {
@@ -46,7 +47,7 @@ can tell of a CRM.`,
 		},
 	})
 	cmd.Flags().BoolVar(&status, "status", false, "show how each configured connector does")
-	cmd.AddCommand(a.connectorsTestCommand(), a.connectorsPauseCommand(), a.connectorsResumeCommand())
+	cmd.AddCommand(a.connectorsTestCommand(), a.connectorsNewCommand(), a.connectorsPauseCommand(), a.connectorsResumeCommand())
 	return cmd
 }
 

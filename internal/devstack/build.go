@@ -20,8 +20,8 @@ import (
 // staleAfter is how long a devserver of other sources stays in the cache.
 const staleAfter = 14 * 24 * time.Hour
 
-// checkout finds the checkout of crmsync around a folder; "" without one.
-func checkout(dir string) string {
+// Checkout finds the checkout of crmsync around a folder; "" without one.
+func Checkout(dir string) string {
 	for {
 		mod, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && bytes.HasPrefix(mod, []byte("module crmsync\n")) {

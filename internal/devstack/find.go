@@ -54,7 +54,7 @@ func fromCheckout(ctx context.Context, cache string, progress io.Writer) (string
 	if err != nil {
 		return "", err
 	}
-	root := checkout(dir)
+	root := Checkout(dir)
 	if root == "" {
 		return "", errors.New("not inside a checkout of crmsync, where one could be built")
 	}
