@@ -52,8 +52,10 @@ func Definition() connectors.Definition {
 		// There are no batches, and calls of one item are made side by side.
 		MaxBatch:    1,
 		CallTimeout: 30 * time.Second,
-		Settle:      30 * time.Second,
-		SearchLag:   30 * time.Second,
+		// Cloudflare stands before the API and gives up on it after about two minutes
+		// (https://developers.cloudflare.com/fundamentals/reference/connection-limits/).
+		Settle:    2 * time.Minute,
+		SearchLag: 10 * time.Second,
 		Limits:      Defaults().limits(),
 		Usage:       usage,
 		SignIn:      signIn(),
