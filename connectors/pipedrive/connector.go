@@ -56,9 +56,9 @@ func Definition() connectors.Definition {
 		// (https://developers.cloudflare.com/fundamentals/reference/connection-limits/).
 		Settle:    2 * time.Minute,
 		SearchLag: 10 * time.Second,
-		Limits:      Defaults().limits(),
-		Usage:       usage,
-		SignIn:      signIn(),
+		Limits:    Defaults().limits(),
+		Usage:     usage,
+		SignIn:    signIn(),
 		Open: func(c connectors.Config, env connectors.Env) (connectors.Connector, error) {
 			cfg := Defaults()
 			if err := c.Decode(&cfg); err != nil {
@@ -74,7 +74,7 @@ func Definition() connectors.Definition {
 
 // signIn is https://pipedrive.readme.io/docs/marketplace-oauth-authorization. The
 // scopes are those of the calls in openapi-v2.yaml and openapi-v1.yaml; an app has
-// them from its registration. A refresh token ends after 60 days without use.
+// them from its registration.
 func signIn() *connectors.SignIn {
 	return &connectors.SignIn{ //nolint:gosec // G101: addresses, and no credentials
 		AuthorizeURL:   "https://oauth.pipedrive.com/oauth/authorize",
@@ -85,6 +85,7 @@ func signIn() *connectors.SignIn {
 		ScopeSeparator: ",",
 		Basic:          true,
 		InstanceField:  "api_domain",
+		Unused:         60 * 24 * time.Hour,
 	}
 }
 
