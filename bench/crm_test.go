@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"crmsync/connectors"
+	"crmsync/connectors/all"
 	"crmsync/connectors/connectortest"
 )
 
@@ -57,13 +58,13 @@ func searches(r *http.Request) int {
 }
 
 // definitions are the connectors of the benchmarks' daemon.
-func definitions() (all []connectors.Definition) {
+func definitions() (list []connectors.Definition) {
 	for _, kind := range []string{plain, hubspot, tight, classD} {
 		d := connectortest.Definition(connectortest.Options{MaxBatch: batch, CallTimeout: callTimeout, Limits: limits[kind]})
 		d.Name = kind
-		all = append(all, d)
+		list = append(list, d)
 	}
-	return all
+	return append(list, all.Connectors()...)
 }
 
 // crm is a CRM in this process that notes when each text reached it.

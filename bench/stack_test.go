@@ -42,6 +42,7 @@ type stack struct {
 	client   client.Client
 	redis    *devstack.Redis
 	crms     map[string]*crm // by the connector's name
+	vendors  []*vendor
 	daemons  []*daemon
 }
 
@@ -88,6 +89,9 @@ func (st *stack) config(d *daemon) string {
 	var connectors strings.Builder
 	for name, c := range st.crms {
 		fmt.Fprintf(&connectors, "  %s: { type: %s, base_url: %q, budget: { share: 100%% } }\n", name, c.kind, c.url)
+	}
+	for _, v := range st.vendors {
+		connectors.WriteString(v.settings())
 	}
 	return fmt.Sprintf(`
 name: %s

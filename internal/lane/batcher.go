@@ -13,14 +13,16 @@ import (
 // makes up the next one. So there is no delay at rest and full batches under
 // load. It is safe for concurrent use.
 type batcher[In, Out any] struct {
-	// max is the largest number of items in a call, parallel the number of calls
-	// under way at a time.
-	max, parallel int
+	// max is the largest number of items in a call.
+	max int
+	// parallel is how many calls may be under way at a time, where the last one
+	// took so long.
+	parallel func(took time.Duration) int
 	// timeout is how long a call may take. An item that has less time left is not
 	// sent, so that no write happens after its caller has given up.
 	timeout time.Duration
 	// linger is how long a batch may wait to fill after one of several items that
-	// took so long; nil: not at all.
+	// took so long.
 	linger func(took time.Duration) time.Duration
 	// admit waits until a call may be made. It answers how many items it may have
 	// (0: as many as fit), and an error once the lane has stopped.
@@ -35,7 +37,7 @@ type batcher[In, Out any] struct {
 	mu      sync.Mutex
 	waiting []*item[In, Out]
 	running int
-	last    call // of the one run, where batches linger
+	last    call
 	stopped bool
 	full    chan struct{} // something waits that fills a batch
 }
@@ -106,7 +108,7 @@ func (b *batcher[In, Out]) add(ctx context.Context, in ...In) []*item[In, Out] {
 		default:
 		}
 	}
-	if b.running < b.parallel && len(items) > 0 {
+	if b.running < b.parallel(b.last.took) && len(items) > 0 {
 		b.running++
 		go b.run()
 	}
@@ -126,9 +128,8 @@ func (b *batcher[In, Out]) withdraw(it *item[In, Out]) bool {
 }
 
 func (b *batcher[In, Out]) backlog() int {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return len(b.waiting)
+	_, waiting := b.state()
+	return waiting
 }
 
 // stop gives back what was not sent, now and from now on. Calls under way end.
@@ -154,23 +155,33 @@ func (b *batcher[In, Out]) run() {
 		default:
 			begun := time.Now()
 			b.settle(batch, b.callFor(batch))
-			b.last = call{size: len(batch), took: time.Since(begun), ended: time.Now()}
+			b.note(call{size: len(batch), took: time.Since(begun), ended: time.Now()})
 		}
 	}
 }
 
-// gather waits for a batch to fill, where requests are counted. At rest nothing
-// waits.
+func (b *batcher[In, Out]) note(c call) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.last = c
+}
+
+// state answers the last call, and how many items wait.
+func (b *batcher[In, Out]) state() (last call, waiting int) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.last, len(b.waiting)
+}
+
+// gather waits for a batch to fill. At rest nothing waits.
 func (b *batcher[In, Out]) gather() {
-	if b.linger == nil || b.last.size <= 1 {
-		return
-	}
 	select {
 	case <-b.full: // an old one, or it is full
 	default:
 	}
-	wait := time.Until(b.last.ended.Add(b.linger(b.last.took)))
-	if wait <= 0 || b.backlog() >= b.max {
+	last, waiting := b.state()
+	wait := time.Until(last.ended.Add(b.linger(last.took)))
+	if last.size <= 1 || wait <= 0 || waiting >= b.max {
 		return
 	}
 	timer := time.NewTimer(wait)

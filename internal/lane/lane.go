@@ -28,13 +28,15 @@ const maxCall = 10 * time.Minute
 // item.
 const singles = 16
 
-// pairs is the same for batches at a CRM that does not count requests: what
-// arrives does not wait for the one call to end.
+// pairs is the same for batches where neither the CRM's limits nor its slowness
+// speak for full ones: what arrives does not wait for the one call to end.
 const pairs = 2
 
 const (
-	// linger is how long a batch waits to fill at a CRM that counts requests, and
-	// no longer than a call takes: under load that halves their number.
+	// sluggish is how long calls take for which full batches are worth a wait.
+	sluggish = 100 * time.Millisecond
+	// linger is how long a batch waits to fill, and no longer than a call takes:
+	// under load that halves their number.
 	linger = 500 * time.Millisecond
 	// maxPace is how long it waits where few requests are left.
 	maxPace = 5 * time.Second
@@ -129,7 +131,7 @@ func New(o Options) *Lane {
 	l.owner = newBatcher(l, n, l.findOwners, func(r owner) *connectors.Error { return r.err })
 	if adopter, ok := o.Connector.(connectors.Adopter); ok {
 		l.adopt = newBatcher(l, n, adopter.AdoptMessages, outcomeError)
-		l.adopt.parallel = 1 // so that no two texts take the same record
+		l.adopt.parallel = func(time.Duration) int { return 1 } // so that no two texts take the same record
 	}
 	if updater, ok := o.Connector.(connectors.StatusUpdater); ok {
 		l.status = newBatcher(l, n, updater.UpdateStatus, outcomeError)
@@ -141,14 +143,12 @@ func New(o Options) *Lane {
 }
 
 func newBatcher[In, Out any](l *Lane, n int, call func(context.Context, []In) []Out, errOf func(Out) *connectors.Error) *batcher[In, Out] {
-	b := &batcher[In, Out]{max: n, parallel: 1, timeout: l.Definition.CallTimeout, leave: l.gate.leave, full: make(chan struct{}, 1)}
-	switch {
-	case n == 1:
-		b.parallel = singles
-	case len(l.Definition.Limits) == 0:
-		b.parallel = pairs
-	default:
-		b.linger = l.linger
+	b := &batcher[In, Out]{
+		max: n, parallel: l.parallel, linger: l.linger,
+		timeout: l.Definition.CallTimeout, leave: l.gate.leave, full: make(chan struct{}, 1),
+	}
+	if n == 1 {
+		b.parallel = func(time.Duration) int { return singles }
 	}
 	b.admit = func() (int, error) {
 		most, err := l.gate.enter(l.ends)
@@ -168,10 +168,25 @@ func newBatcher[In, Out any](l *Lane, n int, call func(context.Context, []In) []
 	return b
 }
 
+// thrifty reports whether full batches are worth a wait.
+func (l *Lane) thrifty(took time.Duration) bool {
+	return len(l.Definition.Limits) > 0 || took >= sluggish
+}
+
+func (l *Lane) parallel(took time.Duration) int {
+	if l.thrifty(took) {
+		return 1
+	}
+	return pairs
+}
+
 // linger is how long a batch waits to fill: about as long as the CRM takes, or,
 // once its requests run out, twice the time for which one of them has to last,
 // since other processes spend them too.
 func (l *Lane) linger(took time.Duration) time.Duration {
+	if !l.thrifty(took) {
+		return 0
+	}
 	patience := min(took, linger)
 	if l.Scarce == nil || !l.Scarce() {
 		return patience

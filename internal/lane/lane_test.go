@@ -183,12 +183,13 @@ func TestBatches(t *testing.T) {
 	})
 }
 
-// Where nobody counts requests, what arrives does not wait for the one call that
-// is under way.
-func TestTwoCallsAtATimeWhereNobodyCounts(t *testing.T) {
+// Where nobody counts requests and calls are quick, what arrives does not wait for
+// the one call that is under way.
+func TestTwoQuickCallsAtATime(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		c := newCRM()
+		c.latency = 20 * time.Millisecond
 		l := lane.New(lane.Options{
 			Name: "crm", Connector: c, Definition: connectors.Definition{Name: "test", MaxBatch: batch, CallTimeout: 10 * time.Second},
 		})
@@ -638,15 +639,14 @@ func TestQuick(t *testing.T) {
 	})
 }
 
-// At a CRM that counts requests a batch waits to fill, under load only and no
-// longer than a call takes.
-func TestBatchesFillWhereRequestsAreCounted(t *testing.T) {
+// At a CRM that counts requests, or is slow, a batch waits to fill: under load
+// only, and no longer than a call takes.
+func TestBatchesFillWhereTheyAreWorthAWait(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		calls := map[bool]int{}
 		for _, counted := range []bool{false, true} {
 			c := newCRM()
-			c.latency = 300 * time.Millisecond
+			c.latency = 300 * time.Millisecond // slow, so that it is worth it in any case
 			d := connectors.Definition{Name: "test", MaxBatch: batch, CallTimeout: 10 * time.Second}
 			if counted {
 				d.Limits = []connectors.Limit{{Name: "burst", Amount: 100, Window: time.Second}}
@@ -667,10 +667,8 @@ func TestBatchesFillWhereRequestsAreCounted(t *testing.T) {
 				time.Sleep(25 * time.Millisecond) //nolint:forbidigo // in the bubble's own time
 			}
 			wg.Wait()
-			calls[counted] = len(c.sizes())
+			require.Less(t, len(c.sizes()), 22, "it would be 33 if each went out as the one before it ended")
 		}
-		t.Logf("400 texts in %d calls, and in %d where requests are counted", calls[false], calls[true])
-		require.Less(t, calls[true], calls[false]*2/3)
 	})
 }
 
