@@ -26,7 +26,7 @@ type Config struct {
 	// OptOutField is the person field that consent is written to: its name, or its
 	// key, which saves a look-up for each change.
 	OptOutField string `yaml:"opt_out_field"`
-	// PhoneSearch is how searches compare numbers: digits or spellings.
+	// PhoneSearch is how searches compare numbers: digits or endings.
 	PhoneSearch string `yaml:"phone_search"`
 	// CustomPhones looks for numbers in custom fields, too.
 	CustomPhones bool `yaml:"custom_phones"`
@@ -43,8 +43,8 @@ type Config struct {
 const (
 	// Digits: one search for the national digits, which finds every spelling.
 	Digits = "digits"
-	// Spellings: one search for each usual spelling.
-	Spellings = "spellings"
+	// Endings: a search for the last four digits, which people seldom take apart.
+	Endings = "endings"
 )
 
 // Defaults are the settings where nothing else is said.
@@ -78,8 +78,8 @@ func (c Config) validateNames() error {
 	if c.OptOutField == "" {
 		errs = append(errs, errors.New("opt_out_field is missing"))
 	}
-	if c.PhoneSearch != Digits && c.PhoneSearch != Spellings {
-		errs = append(errs, errors.New("phone_search must be digits or spellings"))
+	if c.PhoneSearch != Digits && c.PhoneSearch != Endings {
+		errs = append(errs, errors.New("phone_search must be digits or endings"))
 	}
 	return errors.Join(errs...)
 }

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"slices"
-	"strings"
 	"time"
 
 	"crmsync/connectors"
@@ -55,27 +54,35 @@ func (c *Connector) findContacts(ctx context.Context, p sms.Phone) ([]connectors
 	return c.dated(ctx, op, found)
 }
 
-// terms are what is searched for: parts that the spellings have in common.
+// terms are what is searched for.
 func (c *Connector) terms(p sms.Phone) []string {
 	terms := []string{string(p)}
-	if p.E164() {
+	switch {
+	case c.cfg.PhoneSearch == Endings:
+		terms = endings(p)
+	case p.E164():
 		terms = []string{p.National()}
-	}
-	if c.cfg.PhoneSearch == Spellings {
-		terms = common(phones.Spellings(p))
 	}
 	return slices.DeleteFunc(terms, func(t string) bool { return len(t) < shortest })
 }
 
-// common leaves out what contains another spelling, and so is found with it.
-func common(spellings []string) []string {
-	var kept []string
-	for i, s := range spellings {
-		if !slices.ContainsFunc(spellings, func(t string) bool { return t != spellings[i] && strings.Contains(s, t) }) {
-			kept = append(kept, s)
+// endings are the last four digits, as the usual spellings have them: in most
+// countries in one piece, whatever stands between the others.
+func endings(p sms.Phone) []string {
+	var all []string
+	for _, s := range phones.Spellings(p) {
+		begin := len(s)
+		for digits := 0; begin > 0 && digits < 4; {
+			begin--
+			if s[begin] >= '0' && s[begin] <= '9' {
+				digits++
+			}
+		}
+		if !slices.Contains(all, s[begin:]) {
+			all = append(all, s[begin:])
 		}
 	}
-	return kept
+	return all
 }
 
 func (c *Connector) fields() string {
@@ -89,24 +96,31 @@ func carries(p sms.Phone, raw []string) bool {
 	return slices.ContainsFunc(raw, func(r string) bool { return phones.Same(p, r) })
 }
 
-// contact answers a person in the words of the contract. Numbers without a country
-// are read as of p's.
+// contact answers a person in the words of the contract.
 func (c *Connector) contact(ctx context.Context, p sms.Phone, who person, raw []string) connectors.Contact {
 	out := connectors.Contact{
 		Ref:  connectors.Ref{Type: contactType, ID: who.ID.String(), URL: c.api.personURL(ctx, who.ID.String())},
-		Name: who.Name, OwnerID: who.OwnerID.String(),
+		Name: who.Name, Phones: numbers(p, raw), OwnerID: who.OwnerID.String(),
 	}
 	out.Updated, _ = time.Parse(time.RFC3339, who.UpdateTime)
+	return out
+}
+
+// numbers answers those in raw, once each. One without a country is read as of p's.
+func numbers(p sms.Phone, raw []string) []sms.Phone {
+	var all []sms.Phone
 	for _, r := range raw {
 		number, err := sms.ParsePhone(r, phones.Region(p))
 		if phones.Same(p, r) {
-			number, err = p, nil
+			number = p
+		} else if err != nil || !number.E164() {
+			continue
 		}
-		if err == nil && number.E164() || number == p {
-			out.Phones = append(out.Phones, number)
+		if !slices.Contains(all, number) {
+			all = append(all, number)
 		}
 	}
-	return out
+	return all
 }
 
 // maxIDs is how many persons a list by id takes.

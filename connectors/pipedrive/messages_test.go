@@ -93,14 +93,16 @@ func TestMarkersInTextsMeanNothing(t *testing.T) {
 
 func TestDeletedRecords(t *testing.T) {
 	t.Parallel()
-	f, c := open(t, fake.Options{})
-	r := text(person(f))
-	r.Known = put(t, c, r)
-	f.DeleteMessage(r.Known.ID)
-	require.Zero(t, readBack(t, c, r))
-	for _, record := range []connectors.Ref{r.Known, {}} {
-		out := c.UpdateStatus(t.Context(), []connectors.StatusChange{{Key: r.Key, Record: record, Contact: r.Contact, Status: sms.StatusDelivered}})
-		require.Equal(t, connectors.NotFound, out[0].Err.Kind)
+	for _, soft := range []bool{false, true} {
+		f, c := open(t, fake.Options{SoftDeletes: soft})
+		r := text(person(f))
+		r.Known = put(t, c, r)
+		f.DeleteMessage(r.Known.ID)
+		require.Zero(t, readBack(t, c, r))
+		for _, record := range []connectors.Ref{r.Known, {}} {
+			out := c.UpdateStatus(t.Context(), []connectors.StatusChange{{Key: r.Key, Record: record, Contact: r.Contact, Status: sms.StatusDelivered}})
+			require.Equal(t, connectors.NotFound, out[0].Err.Kind)
+		}
 	}
 }
 

@@ -253,15 +253,18 @@ func (f *Fake) readActivity(r *http.Request, a *activity) error {
 }
 
 func (f *Fake) getActivity(r *http.Request) (any, error) {
-	if a := f.activity(r.PathValue("id")); a != nil && !a.IsDeleted {
+	if a := f.activity(r.PathValue("id")); a != nil && f.answers(a.IsDeleted) {
 		return a, nil
 	}
 	return nil, notFound("Activity not found")
 }
 
+// answers reports whether requests for one record see it.
+func (f *Fake) answers(deleted bool) bool { return !deleted || f.options.SoftDeletes }
+
 func (f *Fake) patchActivity(r *http.Request) (any, error) {
 	a := f.activity(r.PathValue("id"))
-	if a == nil || a.IsDeleted {
+	if a == nil || !f.answers(a.IsDeleted) {
 		return nil, notFound("Activity not found")
 	}
 	changed := *a
@@ -277,7 +280,7 @@ func (f *Fake) patchActivity(r *http.Request) (any, error) {
 func (f *Fake) listPersons(r *http.Request) (any, error) {
 	var found []*person
 	for _, p := range f.persons {
-		if !p.IsDeleted && listed(r.URL.Query(), p.ID) {
+		if f.answers(p.IsDeleted) && listed(r.URL.Query(), p.ID) {
 			found = append(found, p)
 		}
 	}
@@ -285,7 +288,7 @@ func (f *Fake) listPersons(r *http.Request) (any, error) {
 }
 
 func (f *Fake) getPerson(r *http.Request) (any, error) {
-	if p := f.living(r.PathValue("id")); p != nil {
+	if p := f.person(r.PathValue("id")); p != nil && f.answers(p.IsDeleted) {
 		return p, nil
 	}
 	return nil, notFound("Person not found")
@@ -303,8 +306,8 @@ func (f *Fake) postPerson(r *http.Request) (any, error) {
 }
 
 func (f *Fake) patchPerson(r *http.Request) (any, error) {
-	p := f.living(r.PathValue("id"))
-	if p == nil {
+	p := f.person(r.PathValue("id"))
+	if p == nil || !f.answers(p.IsDeleted) {
 		return nil, notFound("Person not found")
 	}
 	changed := p.personBody

@@ -33,6 +33,9 @@ type Options struct {
 	// TypedPhones lets searches compare numbers as somebody typed them, in place
 	// of their digits.
 	TypedPhones bool
+	// SoftDeletes answers what was deleted, and writes to it, as if it were there,
+	// save for its field is_deleted.
+	SoftDeletes bool
 	// SearchLag is how long a person who was created through the API stays out of
 	// searches.
 	SearchLag time.Duration
