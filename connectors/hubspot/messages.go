@@ -138,7 +138,7 @@ func (c *Connector) missContacts(ctx context.Context, records []connectors.Recor
 		} else if _, there := found[records[i].Contact.ID]; !there {
 			out[i].Err = &connectors.Error{Op: opPut, Kind: connectors.NotFound, Status: out[i].Err.Status, Err: errContactGone}
 		} else if e := *out[i].Err; e.Kind == connectors.NotFound {
-			e.Kind = connectors.Invalid // something else that the text names, such as its owner
+			e.Kind = connectors.Invalid // something else that the text names
 			out[i].Err = &e
 		}
 	}
@@ -334,9 +334,7 @@ func (c *Connector) AdoptMessages(ctx context.Context, records []connectors.Reco
 		taken[o.ID] = true
 		out[i].Ref = c.textRef(o.ID, r.Contact)
 		if state == connectors.Written {
-			ours := input{ID: o.ID, Properties: map[string]string{key: encoded(r.Key)}}
-			set(ours.Properties, c.cfg.Fields.Direction, string(r.Message.Direction))
-			in, at = append(in, ours), append(at, i)
+			in, at = append(in, input{ID: o.ID, Properties: map[string]string{key: encoded(r.Key)}}), append(at, i)
 		}
 	}
 	results := c.api.write(ctx, op, c.api.objects(communications, "/batch/update"), in, connectors.Error{Kind: connectors.NotFound})

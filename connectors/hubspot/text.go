@@ -49,10 +49,12 @@ func (c *Connector) body(r connectors.Record) string {
 	return head + fitting(r.Body, maxBody-utf8.RuneCountInString(head+tail)) + tail
 }
 
+var newlines = strings.NewReplacer("\r\n", "\n", "\r", "\n")
+
 // markup writes plain text in HTML, as HubSpot's pages show it. Control characters
 // are shown as such.
 func markup(plain string) string {
-	plain = strings.NewReplacer("\r\n", "\n", "\r", "\n").Replace(strings.ToValidUTF8(plain, "\uFFFD"))
+	plain = newlines.Replace(strings.ToValidUTF8(plain, "\uFFFD"))
 	plain = strings.Map(func(r rune) rune {
 		if r < ' ' && r != '\n' && r != '\t' {
 			return '\uFFFD'

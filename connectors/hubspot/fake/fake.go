@@ -241,15 +241,20 @@ func (f *Fake) AddContact(c fakes.Contact) connectors.Ref {
 // AddMessage implements fakes.MessageAdder: a heading, and below it the text, which
 // is in HTML.
 func (f *Fake) AddMessage(m fakes.Message) connectors.Ref {
+	body := "<p><strong>JustCall: " + m.Direction + " SMS</strong></p><p>" + m.Body + "</p>"
+	return connectors.Ref{ID: f.AddRaw(m.Contact, body, m.At)}
+}
+
+// AddRaw puts a logged SMS on a contact's timeline, as anybody else does.
+func (f *Fake) AddRaw(contact, body string, at time.Time) (id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	r := f.store(communications, map[string]string{
 		"hs_communication_channel_type": "SMS", "hs_communication_logged_from": "CRM",
-		"hs_communication_body": "<p><strong>JustCall: " + m.Direction + " SMS</strong></p><p>" + m.Body + "</p>",
-		"hs_timestamp":          strconv.FormatInt(m.At.UnixMilli(), 10),
+		"hs_communication_body": body, "hs_timestamp": strconv.FormatInt(at.UnixMilli(), 10),
 	})
-	r.contacts = []string{m.Contact}
-	return connectors.Ref{ID: r.id}
+	r.contacts = []string{contact}
+	return r.id
 }
 
 // AddOwner implements fakes.OwnerAdder.
@@ -272,6 +277,16 @@ const textField = "company"
 
 // TextField implements fakes.FieldNamer.
 func (f *Fake) TextField() string { return textField }
+
+// Value answers a property of a record.
+func (f *Fake) Value(id, name string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r := f.byID[id]; r != nil {
+		return r.values[name]
+	}
+	return ""
+}
 
 // DeleteContact implements fakes.Store.
 func (f *Fake) DeleteContact(id string) {
