@@ -146,9 +146,9 @@ func TestNewContact(t *testing.T) {
 func TestNewContactWithAPropertyThatIsNone(t *testing.T) {
 	t.Parallel()
 	a := open(t, fake.Options{}, "")
-	_, err := a.CreateContact(t.Context(), connectors.NewContact{Phone: "+15125550100", Fields: map[string]string{"compnay": "ACME"}})
+	_, err := a.CreateContact(t.Context(), connectors.NewContact{Phone: "+15125550100", Fields: map[string]string{"company": "ACME"}})
 	require.Equal(t, connectors.Invalid, connectors.AsError("", err).Kind)
-	require.ErrorContains(t, err, "property compnay")
+	require.ErrorContains(t, err, "property company")
 }
 
 func TestContactWithThatAddressIsThere(t *testing.T) {

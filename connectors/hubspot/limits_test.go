@@ -97,7 +97,7 @@ func TestDayIsSpentUntilMidnight(t *testing.T) {
 	})}
 	synctest.Test(t, func(t *testing.T) {
 		// A bubble's clock begins at midnight UTC, 2000-01-01.
-		time.Sleep(30 * time.Hour)
+		time.Sleep(30 * time.Hour) //nolint:forbidigo // in the bubble's own time
 		for zone, want := range map[string]time.Duration{"UTC": 18 * time.Hour, "America/New_York": 23 * time.Hour, "Asia/Kolkata": 12*time.Hour + 30*time.Minute} {
 			settings := "base_url: http://fake\ntoken: x\ntime_zone: " + zone
 			c, err := hubspot.Definition().Open(connectortest.Config("x", settings), connectors.Env{Client: &http.Client{Transport: spent}})
@@ -119,11 +119,11 @@ func TestLimitsOfTheFake(t *testing.T) {
 		check := func() *connectors.Error { return failure(c.Check(t.Context())) }
 		require.Nil(t, check(), "two requests")
 		require.Equal(t, 10*time.Second, check().RetryAfter)
-		time.Sleep(10*time.Second + time.Millisecond)
+		time.Sleep(10*time.Second + time.Millisecond) //nolint:forbidigo // in the bubble's own time
 		require.Nil(t, check())
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in the bubble's own time
 		require.Nil(t, check())
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in the bubble's own time
 		require.Greater(t, check().RetryAfter, 23*time.Hour)
 		require.Equal(t, 2, f.Limited())
 	})

@@ -162,6 +162,24 @@ func TestUnclearAnswers(t *testing.T) {
 	}
 }
 
+// A batch that does not say that it is done tells nothing of what it leaves out.
+func TestUnfinishedBatches(t *testing.T) {
+	t.Parallel()
+	for _, body := range []string{`{}`, `{"status":"PROCESSING","results":[]}`} {
+		a := answering(t, http.StatusOK, body)
+		status := a.UpdateStatus(t.Context(), []connectors.StatusChange{{Key: "main/1", Status: sms.StatusDelivered}})
+		consent := a.SetConsent(t.Context(), []connectors.ConsentChange{{Contact: connectors.Ref{ID: "1"}}})
+		for _, o := range append(status, consent...) {
+			require.Equal(t, connectors.Unknown, o.Err.Kind, "%v", o.Err)
+			require.True(t, o.Err.Ambiguous)
+		}
+		_, read := a.FindMessages(t.Context(), []connectors.Record{text(1, connectors.Ref{})})
+		require.ErrorContains(t, read, "UNKNOWN")
+		_, check := a.Check(t.Context())
+		require.ErrorContains(t, check, "UNKNOWN")
+	}
+}
+
 func TestRefusedTextThatCannotBeLookedUpIsTriedAgain(t *testing.T) {
 	t.Parallel()
 	a := open(t, fake.Options{Burst: 2}, "")
@@ -182,7 +200,7 @@ func TestLongTextIsCutVisibly(t *testing.T) {
 		require.Equal(t, connectors.Written, a.PutMessages(t.Context(), []connectors.Record{r})[0].State)
 		m := a.Messages()[0]
 		require.Equal(t, r.Key, m.Key)
-		require.True(t, strings.Contains(m.Body, "… (shortened)"), "the end of a text is gone, and nobody sees it")
+		require.Contains(t, m.Body, "… (shortened)", "the end of a text is gone, and nobody sees it")
 		require.LessOrEqual(t, len([]rune(m.Body)), 65_536)
 		require.Greater(t, len([]rune(m.Body)), 65_000)
 	}
@@ -257,6 +275,17 @@ func TestReadBackFromTimelines(t *testing.T) {
 		require.Equal(t, a.Messages()[249].ID, refs[2].ID)
 		require.True(t, refs[3].Zero())
 	}
+}
+
+// A timeline that cannot be read is no empty one: the text would be doubled.
+func TestTimelineThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	const body = `{"status":"COMPLETE","results":[],"errors":[{"status":"error","category":"INTERNAL_ERROR","message":"x"}]}`
+	server := answering(t, http.StatusMultiStatus, body).server
+	c := connect(t, server, "base_url: "+server.URL+"\ntoken: x\nunique: false\n")
+	_, err := c.FindMessages(t.Context(), []connectors.Record{text(1, connectors.Ref{ID: "1"})})
+	require.ErrorContains(t, err, "UNKNOWN")
+	require.False(t, connectors.AsError("", err).Ambiguous)
 }
 
 func TestUnlinkedTextInClassD(t *testing.T) {

@@ -117,7 +117,7 @@ func TestTokens(t *testing.T) {
 		require.Equal(t, time.Second, time.Since(begun))
 		require.Equal(t, http.StatusForbidden, status)
 		require.Contains(t, says, "MISSING_SCOPES")
-		time.Sleep(time.Hour)
+		time.Sleep(time.Hour) //nolint:forbidigo // in the bubble's own time
 		status, says = call(f, search, `{}`)
 		require.Equal(t, http.StatusUnauthorized, status)
 		require.Contains(t, says, "EXPIRED_AUTHENTICATION")
@@ -145,7 +145,7 @@ func TestSearchLags(t *testing.T) {
 		require.Equal(t, 0, found())
 		f.AddContact(fakes.Contact{Name: "Bob", Phones: []string{"512 555 0100"}})
 		require.Equal(t, 1, found())
-		time.Sleep(time.Minute)
+		time.Sleep(time.Minute) //nolint:forbidigo // in the bubble's own time
 		require.Equal(t, 2, found())
 	})
 }
