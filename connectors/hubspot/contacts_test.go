@@ -146,9 +146,9 @@ func TestNewContact(t *testing.T) {
 func TestNewContactWithAPropertyThatIsNone(t *testing.T) {
 	t.Parallel()
 	a := open(t, fake.Options{}, "")
-	_, err := a.CreateContact(t.Context(), connectors.NewContact{Phone: "+15125550100", Fields: map[string]string{"company": "ACME"}})
+	_, err := a.CreateContact(t.Context(), connectors.NewContact{Phone: "+15125550100", Fields: map[string]string{"no_such_field": "ACME"}})
 	require.Equal(t, connectors.Invalid, connectors.AsError("", err).Kind)
-	require.ErrorContains(t, err, "property company")
+	require.ErrorContains(t, err, "property no_such_field")
 }
 
 func TestContactWithThatAddressIsThere(t *testing.T) {
