@@ -250,6 +250,9 @@ func (r authReport) text() string {
 		return fmt.Sprintf("%s needs nobody to sign in (%s), and its credentials work.\n", r.Connector, r.Flow)
 	}
 	text := fmt.Sprintf("%s is signed in, and it works. The grant is kept in %s.\n", r.Connector, r.Kept)
+	if !r.Renewable {
+		text += "The CRM gave nothing to renew it with: once the token ends, sign in again.\n"
+	}
 	if len(r.Scopes) > 0 {
 		text += "Granted: " + strings.Join(r.Scopes, ", ") + "\n"
 	}

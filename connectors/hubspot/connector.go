@@ -65,6 +65,8 @@ func Definition() connectors.Definition {
 				"oauth", "crm.objects.contacts.read", "crm.objects.contacts.write",
 				"crm.schemas.contacts.read", "crm.schemas.contacts.write", "crm.objects.owners.read",
 			},
+			// https://github.com/HGData/mk-node-hubspot/issues/64
+			Refused: []string{"BAD_REFRESH_TOKEN"},
 		},
 		Open: open,
 	}

@@ -86,6 +86,9 @@ func signIn() *connectors.SignIn {
 		RevokeURL:     oauth + "revoke",
 		Flows:         []connectors.Flow{connectors.FlowCode, connectors.FlowClient, connectors.FlowJWT},
 		InstanceField: "instance_url",
+		// A sandbox wants https://test.salesforce.com (oauth.audience).
+		// https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_jwt_flow.htm
+		Audience: "https://login.salesforce.com",
 		// A session ends after the organisation's session timeout, or later when it
 		// is used; the token's answer has no expires_in.
 		// https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_refresh_token_flow.htm

@@ -95,46 +95,55 @@ func (s Settings) verdict(err error) (e *connectors.Error, answered bool) {
 	if !ok || refusal.Response == nil {
 		return e, false
 	}
-	code := codeOf(refusal.Body)
+	codes := codesOf(refusal.Body)
 	e.Status = refusal.Response.StatusCode
 	e.RetryAfter = rest.RetryAfter(refusal.Response.Header, time.Now())
-	e.Err = fmt.Errorf("the CRM's token endpoint answers %s", describe(e.Status, code))
+	e.Err = fmt.Errorf("the CRM's token endpoint answers %s", strings.Join(append([]string{fmt.Sprint("HTTP ", e.Status)}, codes...), ", "))
+	said := func(words ...string) bool {
+		return slices.ContainsFunc(codes, func(code string) bool { return slices.Contains(words, code) })
+	}
 	switch {
 	case e.Status == http.StatusTooManyRequests:
 		e.Kind = connectors.RateLimited
-	case e.Status >= 500 || code == "" || code == "temporarily_unavailable" || code == "server_error":
+	case e.Status >= 500 || len(codes) == 0 || said("temporarily_unavailable", "server_error"):
 		return e, false
-	case code == "invalid_grant" || slices.Contains(s.Refused, code):
-		e.Kind, e.Err = connectors.Auth, fmt.Errorf("%w (%s)", errRefused, code)
+	case said("invalid_grant") || said(s.Refused...):
+		e.Kind, e.Err = connectors.Auth, fmt.Errorf("%w (%s)", errRefused, strings.Join(codes, ", "))
 	default:
 		e.Kind = connectors.Auth
-		e.Err = fmt.Errorf("the CRM refuses oauth.client_id, its secret or what was asked for (%s): correct the configuration", code)
+		e.Err = fmt.Errorf("the CRM refuses oauth.client_id, its secret or what was asked for (%s): correct the configuration",
+			strings.Join(codes, ", "))
 	}
 	return e, true
 }
 
-func describe(status int, code string) string {
-	if code == "" {
-		return fmt.Sprintf("HTTP %d", status)
-	}
-	return fmt.Sprintf("HTTP %d, %s", status, code)
-}
-
 var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.-]{0,60}$`)
 
-// codeOf finds the error's code: RFC 6749 §5.2 calls the field error, HubSpot
-// status and Zoho either. What does not look like a code is left out.
-func codeOf(body []byte) string {
-	var fields struct{ Error, Code, Status any }
+// codesOf finds the error's codes. RFC 6749 §5.2 calls the field error, HubSpot
+// status, and Pipedrive has its code, spelt with a space, before the colon of a
+// message (https://pipedrive.readme.io/docs/marketplace-oauth-and-api-proxy-status-codes).
+// What does not look like a code is left out, and so is all beside an error that
+// does not: Zoho calls its limit "Access Denied".
+func codesOf(body []byte) (codes []string) {
+	var fields struct{ Error, Code, Status, Message any }
 	if json.Unmarshal(body, &fields) != nil {
-		return ""
+		return nil
 	}
-	for _, field := range []any{fields.Error, fields.Code, fields.Status} {
-		if code, ok := field.(string); ok && codePattern.MatchString(code) {
-			return code
-		} else if ok {
-			break
+	if text, ok := fields.Error.(string); ok && !codePattern.MatchString(text) {
+		return nil
+	}
+	if text, ok := fields.Message.(string); ok {
+		code, _, _ := strings.Cut(text, ":")
+		fields.Message = strings.ReplaceAll(strings.ToLower(code), " ", "_")
+		if !strings.HasPrefix(code, "Invalid ") {
+			fields.Message = nil
 		}
 	}
-	return ""
+	for _, field := range []any{fields.Error, fields.Code, fields.Status, fields.Message} {
+		code, _ := field.(string)
+		if codePattern.MatchString(code) && code != "error" && code != "failure" && !slices.Contains(codes, code) {
+			codes = append(codes, code)
+		}
+	}
+	return codes
 }

@@ -149,6 +149,7 @@ func (s *Source) revoke(ctx context.Context, g Grant) error {
 // Callback is where the vendor sends the browser, on this machine.
 type Callback struct {
 	server  *http.Server
+	address net.Addr
 	arrived chan url.Values
 }
 
@@ -169,7 +170,7 @@ func (v *Visit) Listen() (*Callback, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Callback{arrived: make(chan url.Values, 1)}
+	c := &Callback{address: listener.Addr(), arrived: make(chan url.Values, 1)}
 	path := u.Path
 	if path == "" {
 		path = "/"

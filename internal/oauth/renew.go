@@ -21,7 +21,7 @@ type locked struct {
 }
 
 // renewal renews the grant under the store's lock, unless somebody else has.
-func (s *Source) renewal(ctx context.Context, old string) (Grant, error) {
+func (s *Source) renewal(ctx context.Context, refused string) (Grant, error) {
 	l, err := s.lock(ctx, s.AskTimeout)
 	if err != nil {
 		return Grant{}, err
@@ -29,7 +29,7 @@ func (s *Source) renewal(ctx context.Context, old string) (Grant, error) {
 	defer s.unlock(ctx)
 	now := time.Now()
 	if l.grant.ClientID == s.Settings.ClientID && l.grant.fresh(now) &&
-		(l.grant.AccessToken != old || now.Sub(l.grant.Obtained) < settled || l.behind) {
+		(l.grant.AccessToken != refused || now.Sub(l.grant.Obtained) < settled) {
 		return s.take(ctx, l)
 	}
 	if err := s.mayAsk(l); err != nil {

@@ -78,7 +78,7 @@ func (s *Source) current(ctx context.Context) (Grant, error) {
 	if usable && (held.fresh(now) || now.Before(notYet)) {
 		return held, nil
 	}
-	g, err := s.renew(ctx, held.AccessToken)
+	g, err := s.renew(ctx, "")
 	if err == nil || !usable {
 		return g, err
 	}
@@ -95,18 +95,18 @@ func (s *Source) holding() (held Grant, usable bool, notYet time.Time) {
 	return s.held, !s.unsaved && s.held.valid(time.Now()), s.notYet
 }
 
-// renew answers a grant with another access token than old, where there is one.
-// It goes on when ctx ends, since others may wait for it, and since an answer of
-// the vendor must not be lost.
-func (s *Source) renew(ctx context.Context, old string) (Grant, error) {
-	if held, usable, _ := s.holding(); usable && held.AccessToken != old {
+// renew answers a grant that is fresh, and whose access token is not the one that
+// was refused, where there is one. It goes on when ctx ends, since others may wait
+// for it, and since an answer of the vendor must not be lost.
+func (s *Source) renew(ctx context.Context, refused string) (Grant, error) {
+	if held, usable, _ := s.holding(); refused != "" && usable && held.AccessToken != refused {
 		return held, nil
 	}
 	s.under.Add(1)
 	ended := make(chan singleflight.Result, 1)
 	go func() {
 		defer s.under.Done()
-		ended <- <-s.flight.DoChan("", func() (any, error) { return s.renewal(context.WithoutCancel(ctx), old) })
+		ended <- <-s.flight.DoChan("", func() (any, error) { return s.renewal(context.WithoutCancel(ctx), refused) })
 	}()
 	select {
 	case r := <-ended:

@@ -3,7 +3,6 @@ package oauth
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -142,11 +141,13 @@ func TestASignInForAnotherApplicationIsNotUsed(t *testing.T) {
 
 func TestARevokedSignInPausesUntilAPersonSignsIn(t *testing.T) {
 	t.Parallel()
-	for _, words := range []string{"invalid_grant", "BAD_REFRESH_TOKEN"} {
+	for words, body := range map[string]string{
+		"invalid_grant":     `{"error": "invalid_grant", "error_description": "a refresh-token"}`,
+		"BAD_REFRESH_TOKEN": `{"status": "BAD_REFRESH_TOKEN", "message": "a refresh-token"}`,        // HubSpot
+		"(invalid_grant)":   `{"success": false, "message": "Invalid grant: refresh-token is old"}`, // Pipedrive
+	} {
 		v := startVendor(t, &fakes.OAuth{SingleUse: true})
-		if words != "invalid_grant" {
-			v.Intercept(nil, answer(400, fmt.Sprintf(`{"status": %q, "message": "a refresh-token"}`, words)))
-		}
+		v.Intercept(nil, answer(400, body))
 		store := newMemory()
 		put(t, store, v.grant(-time.Second))
 		v.Revoke()

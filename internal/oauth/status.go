@@ -23,6 +23,8 @@ type Status struct {
 	Scopes []string  `json:"scopes,omitempty"`
 	// InstanceURL is the address of the API, where the vendor says one.
 	InstanceURL string `json:"instance_url,omitempty"`
+	// Renewable: the vendor gave something to renew the token with.
+	Renewable bool `json:"renewable"`
 	// Problem is why a person has to sign in; empty: none need.
 	Problem string `json:"problem,omitempty"`
 }
@@ -39,6 +41,7 @@ func (s *Source) Status(ctx context.Context) (Status, error) {
 	}
 	g := l.grant
 	status.SignedIn, status.Renewed, status.Expires = g.SignedIn, g.Obtained, g.Expiry
+	status.Renewable = g.RefreshToken != ""
 	status.Scopes, status.InstanceURL, status.Ends = g.Scopes, g.InstanceURL, s.ends(g)
 	if g.ClientID == s.Settings.ClientID && g.valid(time.Now()) {
 		return status, nil
