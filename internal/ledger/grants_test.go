@@ -253,3 +253,23 @@ func TestRedisThatMayLoseGrantsIsNamed(t *testing.T) {
 	require.Empty(t, ledger.Settings{Version: "7.0.15", AppendOnly: "1", MaxMemory: "9", Policy: "volatile-lru"}.Risk(), "grants have no time limit")
 	require.Empty(t, ledger.Settings{}.Risk(), "a managed Redis says nothing")
 }
+
+// A user who may do only what the store of grants does, as docs/deployment.md says.
+func TestGrantsWithAccessList(t *testing.T) {
+	t.Parallel()
+	server := devtest.Redis(t)
+	c := redis.NewClient(&redis.Options{Addr: server.Address, Protocol: 2})
+	t.Cleanup(func() { _ = c.Close() })
+	require.NoError(t, c.Do(t.Context(), "ACL", "SETUSER", "crmsync", "on", ">s3cret", "~crmsync:*",
+		"+hello", "+select", "+eval", "+evalsha", "+time", "+hmget", "+hget", "+hset", "+hdel").Err())
+	g := openGrants(t, "redis://crmsync:s3cret@"+server.Address+"/0", ringOf(t, "a"))
+	version := keepGrant(t, g, grantText)
+	require.NoError(t, g.NoteGrant(t.Context(), "crm", version, []byte("note")))
+	require.Equal(t, "note", string(readGrant(t, g).Note))
+	_, err := g.ReadGrant(t.Context(), "other")
+	require.NoError(t, err)
+	foreign := openGrants(t, "redis://crmsync:s3cret@"+server.Address+"/0", ringOf(t, "a"), func(o *ledger.Options) { o.Name = "other" })
+	_, err = foreign.LockGrant(t.Context(), "crm", "holder", 0, time.Minute)
+	require.ErrorContains(t, err, "NOPERM")
+	require.NotContains(t, err.Error(), "s3cret")
+}

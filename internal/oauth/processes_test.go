@@ -26,7 +26,7 @@ import (
 )
 
 // helper is the variable that makes this test binary a process of a deployment:
-// it says where Redis and the vendor are, in JSON.
+// it says where the store and the vendor are, in JSON.
 const helper = "CRMSYNC_OAUTH_HELPER"
 
 // kills says how often TestKilledInTheMiddleOfARenewal kills; 200 for the record.
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 // orders are what a process is told.
 type orders struct {
-	Redis, Vendor, Secret string
+	Store, Vendor, Secret string
 	Workers               int
 	AskTimeout, Lease     time.Duration
 }
@@ -86,10 +86,10 @@ func (o orders) source() (*Source, error) {
 }
 
 func (o orders) store() (Store, error) {
-	if path, ok := strings.CutPrefix(o.Redis, "file:"); ok {
+	if path, ok := strings.CutPrefix(o.Store, "file:"); ok {
 		return NewFile(path), nil
 	}
-	return ledger.OpenGrants(ledger.Options{URL: o.Redis, Ring: ring("a")})
+	return ledger.OpenGrants(ledger.Options{URL: o.Store, Ring: ring("a")})
 }
 
 func (o orders) run(source *Source) result {
@@ -164,7 +164,7 @@ func TestFiftyWorkersOnFiveProcessesRenewOnce(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := startVendor(t, &fakes.OAuth{SingleUse: true})
-			o := orders{Redis: where, Vendor: v.url, Secret: v.ClientSecret, Workers: 10}
+			o := orders{Store: where, Vendor: v.url, Secret: v.ClientSecret, Workers: 10}
 			store, err := o.store()
 			require.NoError(t, err)
 			put(t, store, v.grant(-time.Second))
@@ -201,9 +201,9 @@ func TestKilledInTheMiddleOfARenewal(t *testing.T) {
 	} else if testing.Short() {
 		trials = 5
 	}
-	redis, ends := devtest.Redis(t).URL, map[string]int{}
-	for range trials {
-		ends[newTrial(t, redis).kill()]++
+	stores, ends := []string{devtest.Redis(t).URL, "file:" + newFile(t).path}, map[string]int{}
+	for i := range trials {
+		ends[newTrial(t, stores[i%2]).kill()]++
 	}
 	t.Logf("%d kills: %v", trials, ends)
 }
@@ -216,9 +216,9 @@ type trial struct {
 	store  Store
 }
 
-func newTrial(t testing.TB, redis string) *trial {
+func newTrial(t testing.TB, where string) *trial {
 	v := startVendor(t, &fakes.OAuth{SingleUse: true})
-	o := orders{Redis: redis, Vendor: v.url, Secret: v.ClientSecret, Workers: 10, AskTimeout: 2 * time.Second, Lease: 200 * time.Millisecond}
+	o := orders{Store: where, Vendor: v.url, Secret: v.ClientSecret, Workers: 10, AskTimeout: 2 * time.Second, Lease: 200 * time.Millisecond}
 	store, err := o.store()
 	require.NoError(t, err)
 	put(t, store, v.grant(-time.Second))

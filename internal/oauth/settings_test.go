@@ -49,18 +49,30 @@ func TestAddressesOfEachVendor(t *testing.T) {
 		authorize string // its query without redirect, state and PKCE
 		token     string
 	}{
-		{zoho, config.OAuth{Params: map[string]string{"dc": "eu"}},
+		{
+			zoho,
+			config.OAuth{Params: map[string]string{"dc": "eu"}},
 			"https://accounts.zoho.eu/oauth/v2/auth?access_type=offline&client_id=id&prompt=consent&response_type=code&scope=ZohoCRM.modules.ALL%2CZohoCRM.settings.ALL",
-			"https://accounts.zoho.eu/oauth/v2/token"},
-		{zoho, config.OAuth{Scopes: []string{"ZohoCRM.users.READ"}, Params: map[string]string{"prompt": "login"}},
+			"https://accounts.zoho.eu/oauth/v2/token",
+		},
+		{
+			zoho,
+			config.OAuth{Scopes: []string{"ZohoCRM.users.READ"}, Params: map[string]string{"prompt": "login"}},
 			"https://accounts.zoho.com/oauth/v2/auth?access_type=offline&client_id=id&prompt=login&response_type=code&scope=ZohoCRM.users.READ",
-			"https://accounts.zoho.com/oauth/v2/token"},
-		{closeCRM, config.OAuth{},
+			"https://accounts.zoho.com/oauth/v2/token",
+		},
+		{
+			closeCRM,
+			config.OAuth{},
 			"https://app.close.com/oauth2/authorize/?client_id=id&response_type=code&scope=all.full_access+offline_access",
-			"https://api.close.com/oauth2/token/"},
-		{salesforce, config.OAuth{Params: map[string]string{"domain": "acme.my.salesforce.com"}},
+			"https://api.close.com/oauth2/token/",
+		},
+		{
+			salesforce,
+			config.OAuth{Params: map[string]string{"domain": "acme.my.salesforce.com"}},
 			"https://acme.my.salesforce.com/services/oauth2/authorize?client_id=id&response_type=code",
-			"https://acme.my.salesforce.com/services/oauth2/token"},
+			"https://acme.my.salesforce.com/services/oauth2/token",
+		},
 	} {
 		c.config.ClientID = "id"
 		settings, err := Resolve(c.config, c.vendor)
