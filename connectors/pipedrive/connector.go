@@ -50,15 +50,17 @@ func Definition() connectors.Definition {
 		Title:   "Pipedrive",
 		Example: example,
 		// There are no batches, and calls of one item are made side by side.
-		MaxBatch:    1,
-		CallTimeout: 30 * time.Second,
-		// Cloudflare stands before the API and gives up on it after about two minutes
+		MaxBatch: 1,
+		// A call that hangs is waited for, since a text whose answer was lost costs
+		// more. It is looked for 100 s after it was sent: about as long as Cloudflare,
+		// which stands before the API, waits for an answer
 		// (https://developers.cloudflare.com/fundamentals/reference/connection-limits/).
-		Settle:    2 * time.Minute,
-		SearchLag: 10 * time.Second,
-		Limits:    Defaults().limits(),
-		Usage:     usage,
-		SignIn:    signIn(),
+		CallTimeout: 60 * time.Second,
+		Settle:      30 * time.Second,
+		SearchLag:   10 * time.Second,
+		Limits:      Defaults().limits(),
+		Usage:       usage,
+		SignIn:      signIn(),
 		Open: func(c connectors.Config, env connectors.Env) (connectors.Connector, error) {
 			cfg := Defaults()
 			if err := c.Decode(&cfg); err != nil {
