@@ -48,8 +48,8 @@ func (c *Connector) AdoptMessages(ctx context.Context, records []connectors.Reco
 		}
 		at, taken = append(at, i), append(taken, r)
 		of = append(of, update{task, free[n].str("Id"), record{
-			c.cfg.KeyField: encodeKey(r.Key), c.cfg.DirectionField: string(r.Message.Direction),
-			c.cfg.TimeField: r.Message.At.UTC().Format(dateTime),
+			c.cfg.Fields.Key: encodeKey(r.Key), c.cfg.Fields.Direction: string(r.Message.Direction),
+			c.cfg.Fields.At: r.Message.At.UTC().Format(dateTime),
 		}})
 		free = slices.Delete(free, n, n+1)
 	}
@@ -84,7 +84,7 @@ func (c *Connector) free(ctx context.Context, op string, records []connectors.Re
 		}
 	}
 	soql := "SELECT Id, WhoId, Subject, Description, CreatedDate FROM Task WHERE IsDeleted = false AND IsClosed = true AND " +
-		c.cfg.KeyField + " = null AND CreatedDate >= " + from.Add(-nearby).Format(dateTime) +
+		c.cfg.Fields.Key + " = null AND CreatedDate >= " + from.Add(-nearby).Format(dateTime) +
 		" AND CreatedDate <= " + to.Add(nearby).Format(dateTime) + " AND WhoId IN"
 	return c.api.where(ctx, op, soql, people)
 }

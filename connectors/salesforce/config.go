@@ -43,15 +43,21 @@ type Config struct {
 	// empty leaves it to the organisation's default.
 	TaskStatus string `yaml:"task_status"`
 	TaskType   string `yaml:"task_type"`
-	// The custom fields of Activity. StatusField and ReasonField may be empty.
-	KeyField       string `yaml:"key_field"`
-	DirectionField string `yaml:"direction_field"`
-	TimeField      string `yaml:"time_field"`
-	StatusField    string `yaml:"status_field"`
-	ReasonField    string `yaml:"reason_field"`
-	// The custom fields of Contact and Lead. OptOutTimeField may be empty.
-	OptOutField     string `yaml:"opt_out_field"`
-	OptOutTimeField string `yaml:"opt_out_time_field"`
+	Fields     Fields `yaml:"fields"`
+}
+
+// Fields names the custom fields; one that is empty is not used.
+type Fields struct {
+	// Key, Direction, At (when), Status and Reason (why a text failed) are on
+	// Activity. Without the first three there are no texts.
+	Key       string `yaml:"key"`
+	Direction string `yaml:"direction"`
+	At        string `yaml:"at"`
+	Status    string `yaml:"status"`
+	Reason    string `yaml:"reason"`
+	// OptOut, a checkbox, and OptOutAt are on Contact and Lead.
+	OptOut   string `yaml:"opt_out"`
+	OptOutAt string `yaml:"opt_out_at"`
 }
 
 func defaults() Config {
@@ -62,9 +68,11 @@ func defaults() Config {
 		LeadPhones:    []string{"MobilePhone", "Phone"},
 		Company:       "[not provided]", // as Salesforce itself writes where a form has none
 		TaskStatus:    "Completed",
-		KeyField:      "JustCall_Message_Id__c", DirectionField: "JustCall_Direction__c", TimeField: "JustCall_Time__c",
-		StatusField: "JustCall_Status__c", ReasonField: "JustCall_Reason__c",
-		OptOutField: "SMS_Opt_Out__c", OptOutTimeField: "SMS_Opt_Out_Time__c",
+		Fields: Fields{
+			Key: "JustCall_Message_Id__c", Direction: "JustCall_Direction__c", At: "JustCall_Time__c",
+			Status: "JustCall_Status__c", Reason: "JustCall_Reason__c",
+			OptOut: "SMS_Opt_Out__c", OptOutAt: "SMS_Opt_Out_Time__c",
+		},
 	}
 }
 
@@ -103,13 +111,13 @@ func (c Config) validateFields() error {
 			errs = append(errs, fmt.Errorf("%s must be the API name of a field", setting))
 		}
 	}
-	check("key_field", c.KeyField, false)
-	check("direction_field", c.DirectionField, false)
-	check("time_field", c.TimeField, false)
-	check("status_field", c.StatusField, true)
-	check("reason_field", c.ReasonField, true)
-	check("opt_out_field", c.OptOutField, true)
-	check("opt_out_time_field", c.OptOutTimeField, true)
+	check("fields.key", c.Fields.Key, false)
+	check("fields.direction", c.Fields.Direction, false)
+	check("fields.at", c.Fields.At, false)
+	check("fields.status", c.Fields.Status, true)
+	check("fields.reason", c.Fields.Reason, true)
+	check("fields.opt_out", c.Fields.OptOut, true)
+	check("fields.opt_out_at", c.Fields.OptOutAt, true)
 	for setting, names := range map[string][]string{"contact_phones": c.ContactPhones, "lead_phones": c.LeadPhones} {
 		if len(names) == 0 {
 			errs = append(errs, fmt.Errorf("%s is empty", setting))

@@ -125,11 +125,10 @@ func (c *Connector) Define(d connectors.Definition) connectors.Definition {
 	return d
 }
 
-// Check implements connectors.Connector in one request. It fails with AUTH, so
-// that everything waits for a person, where the key's field is not unique, or one
-// that is needed may not be used. One that is not there is Provision's to tell;
-// Salesforce refuses the texts as a whole then, which is AUTH, too. Missing fields
-// of statuses or opt-outs take that capability.
+// Check implements connectors.Connector in one request. Where a field that every
+// text needs is missing or hidden, or the key's is not unique, it fails with AUTH:
+// the lane waits for the person who sees to it, and nothing is parked. Missing
+// fields of statuses or opt-outs take that capability.
 func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) {
 	objects := c.objects()
 	const op = "check"
@@ -141,23 +140,25 @@ func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) 
 		return connectors.Capabilities{}, &connectors.Error{Op: op, Kind: connectors.Auth, Err: err}
 	}
 	caps := connectors.CapabilitiesOf(c, connectors.ClassC)
-	caps.Status = c.cfg.StatusField != "" && found[task].writable(c.cfg.StatusField, c.cfg.ReasonField)
-	caps.Consent = c.cfg.OptOutField != ""
+	caps.Status = c.cfg.Fields.Status != "" && found[task].writable(c.cfg.Fields.Status, c.cfg.Fields.Reason)
+	caps.Consent = c.cfg.Fields.OptOut != ""
 	for _, object := range objects {
-		caps.Consent = caps.Consent && found[object].writable(c.cfg.OptOutField, c.cfg.OptOutTimeField)
+		caps.Consent = caps.Consent && found[object].writable(c.cfg.Fields.OptOut, c.cfg.Fields.OptOutAt)
 	}
 	return caps, nil
 }
 
 // keyProblem says why a text cannot be written exactly once, or at all.
 func (c *Connector) keyProblem(fields description) error {
-	for _, name := range []string{c.cfg.KeyField, c.cfg.DirectionField, c.cfg.TimeField} {
-		if _, there := fields[name]; there && !fields.writable(name) {
-			return fmt.Errorf("these credentials may not write the field %s of Activity: give them the permission set crmsync (crmsync check --provision)", name)
+	for _, name := range []string{c.cfg.Fields.Key, c.cfg.Fields.Direction, c.cfg.Fields.At} {
+		if !fields.writable(name) {
+			return fmt.Errorf("the field %s of Activity is missing, or these credentials may not write it: "+
+				"crmsync check --provision creates it, with the right to use it", name)
 		}
 	}
-	if key, there := fields[c.cfg.KeyField]; there && !key.Unique {
-		return fmt.Errorf("the field %s of Activity is not unique: a text could be there twice", c.cfg.KeyField)
+	if key := c.cfg.Fields.Key; !fields[key].Unique {
+		return fmt.Errorf("the field %s of Activity is not unique, so that a text could be there twice: "+
+			"name another one in fields.key for crmsync check --provision to create", key)
 	}
 	return nil
 }

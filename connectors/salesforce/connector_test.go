@@ -153,13 +153,13 @@ func TestCheckNarrowsWhatFieldsAreMissing(t *testing.T) {
 		settings        string
 		status, consent bool
 	}{
-		{"status_field: Absent__c", false, true},
-		{"reason_field: Absent__c", false, true},
-		{"status_field: ''", false, true},
-		{"reason_field: ''", true, true},
-		{"opt_out_field: Absent__c", true, false},
-		{"opt_out_field: ''", true, false},
-		{"opt_out_time_field: ''", true, true},
+		{"fields: { status: Absent__c }", false, true},
+		{"fields: { reason: Absent__c }", false, true},
+		{"fields: { status: '' }", false, true},
+		{"fields: { reason: '' }", true, true},
+		{"fields: { opt_out: Absent__c }", true, false},
+		{"fields: { opt_out: '' }", true, false},
+		{"fields: { opt_out_at: '' }", true, true},
 		{"leads: false", true, true},
 	} {
 		caps, err := newOrg(t, fake.Options{}, c.settings).Check(t.Context())
@@ -174,8 +174,10 @@ func TestCheckNarrowsWhatFieldsAreMissing(t *testing.T) {
 func TestCheckNamesWhatAPersonMustDo(t *testing.T) {
 	t.Parallel()
 	for settings, want := range map[string]string{
-		"key_field: IsClosed":                           "may not write the field IsClosed of Activity",
-		"key_field: JustCall_Reason__c":                 "is not unique: a text could be there twice",
+		"fields: { key: Absent__c }":                    "the field Absent__c of Activity is missing",
+		"fields: { at: Absent__c }":                     "the field Absent__c of Activity is missing",
+		"fields: { key: IsClosed }":                     "or these credentials may not write it",
+		"fields: { key: JustCall_Reason__c }":           "is not unique, so that a text could be there twice",
 		"contact_phones: [MobilePhone, Assistant__c]":   "the field Assistant__c of Contact is missing or hidden",
 		"lead_phones: [MobilePhone, Home__c, Other__c]": "the field Home__c of Lead",
 	} {
@@ -220,8 +222,8 @@ func TestBadConfigIsRefused(t *testing.T) {
 		ok + "daily_requests: 0":               "must be above 0",
 		ok + "numbers_per_search: 0":           "must be above 0",
 		ok + "company: ''":                     "a lead must have one",
-		ok + "key_field: ''":                   "key_field must be the API name of a field",
-		ok + "status_field: a b":               "status_field must be the API name of a field",
+		ok + "fields: { key: '' }":             "fields.key must be the API name of a field",
+		ok + "fields: { status: a b }":         "fields.status must be the API name of a field",
 		ok + "contact_phones: []":              "contact_phones is empty",
 		ok + "lead_phones: ['x) FROM User']":   "lead_phones must be the API name of a field",
 		ok + "no_such: 1":                      "no_such",

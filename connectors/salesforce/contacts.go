@@ -374,8 +374,8 @@ func (c *Connector) SetConsent(ctx context.Context, changes []connectors.Consent
 	if len(changes) == 0 {
 		return nil
 	}
-	if c.cfg.OptOutField == "" {
-		return connectors.FailAll(len(changes), &connectors.Error{Op: op, Kind: connectors.Unsupported, Err: errors.New("opt_out_field is not set")})
+	if c.cfg.Fields.OptOut == "" {
+		return connectors.FailAll(len(changes), &connectors.Error{Op: op, Kind: connectors.Unsupported, Err: errors.New("fields.opt_out is not set")})
 	}
 	latest := map[string]sms.Consent{}
 	for _, s := range changes {
@@ -386,9 +386,9 @@ func (c *Connector) SetConsent(ctx context.Context, changes []connectors.Consent
 	of := make([]update, len(changes))
 	for i, s := range changes {
 		consent := latest[s.Contact.ID]
-		fields := record{c.cfg.OptOutField: consent.OptedOut}
-		if c.cfg.OptOutTimeField != "" {
-			fields[c.cfg.OptOutTimeField] = consent.At.UTC().Format(dateTime)
+		fields := record{c.cfg.Fields.OptOut: consent.OptedOut}
+		if c.cfg.Fields.OptOutAt != "" {
+			fields[c.cfg.Fields.OptOutAt] = consent.At.UTC().Format(dateTime)
 		}
 		of[i] = update{objectOf(s.Contact.ID), s.Contact.ID, fields}
 	}

@@ -69,9 +69,9 @@ func (c *Connector) task(r connectors.Record) record {
 	t["Subject"] = clipped(strings.Join(strings.Fields(clean(r.Subject)), " "), maxSubject)
 	t["Description"] = clipped(clean(r.Body), maxDescription)
 	t["ActivityDate"] = m.At.In(c.cfg.zone()).Format(time.DateOnly)
-	t[c.cfg.KeyField] = encodeKey(r.Key)
-	t[c.cfg.DirectionField] = string(m.Direction)
-	t[c.cfg.TimeField] = m.At.UTC().Format(dateTime)
+	t[c.cfg.Fields.Key] = encodeKey(r.Key)
+	t[c.cfg.Fields.Direction] = string(m.Direction)
+	t[c.cfg.Fields.At] = m.At.UTC().Format(dateTime)
 	for name, value := range map[string]string{
 		"Status": c.cfg.TaskStatus, "Type": c.cfg.TaskType, "WhoId": r.Contact.ID, "OwnerId": r.OwnerID,
 	} {
@@ -94,7 +94,7 @@ func (c *Connector) created(op string, r saved, pages string, items int) connect
 	}
 	if len(r.Errors) > 0 && r.Errors[0].code() == "DUPLICATE_VALUE" {
 		said := r.Errors[0].Message
-		if strings.Contains(said, c.cfg.KeyField) {
+		if strings.Contains(said, c.cfg.Fields.Key) {
 			return connectors.Outcome{Ref: ref(refTask, pages, taskID.FindString(said)), State: connectors.Existed}
 		}
 	}
@@ -128,8 +128,8 @@ func (c *Connector) name(ctx context.Context, records []connectors.Record, out [
 // where a record is not remembered.
 func (c *Connector) UpdateStatus(ctx context.Context, changes []connectors.StatusChange) []connectors.Outcome {
 	const op = "update status"
-	if c.cfg.StatusField == "" {
-		return connectors.FailAll(len(changes), &connectors.Error{Op: op, Kind: connectors.Unsupported, Err: errors.New("status_field is not set")})
+	if c.cfg.Fields.Status == "" {
+		return connectors.FailAll(len(changes), &connectors.Error{Op: op, Kind: connectors.Unsupported, Err: errors.New("fields.status is not set")})
 	}
 	ids, err := c.idsOf(ctx, op, changes)
 	if err != nil {
@@ -137,9 +137,9 @@ func (c *Connector) UpdateStatus(ctx context.Context, changes []connectors.Statu
 	}
 	of := make([]update, len(changes))
 	for i, s := range changes {
-		t := record{c.cfg.StatusField: string(s.Status)}
-		if c.cfg.ReasonField != "" {
-			t[c.cfg.ReasonField] = clipped(clean(s.Reason), maxText)
+		t := record{c.cfg.Fields.Status: string(s.Status)}
+		if c.cfg.Fields.Reason != "" {
+			t[c.cfg.Fields.Reason] = clipped(clean(s.Reason), maxText)
 		}
 		of[i] = update{task, ids[i], t}
 	}
@@ -251,11 +251,11 @@ func (c *Connector) byKey(ctx context.Context, op string, keys []string) (map[st
 	for i, key := range keys {
 		encoded[i] = encodeKey(key)
 	}
-	soql := "SELECT Id, " + c.cfg.KeyField + " FROM Task WHERE IsDeleted = false AND " + c.cfg.KeyField + " IN"
+	soql := "SELECT Id, " + c.cfg.Fields.Key + " FROM Task WHERE IsDeleted = false AND " + c.cfg.Fields.Key + " IN"
 	found, err := c.api.where(ctx, op, soql, encoded)
 	ids := map[string]string{}
 	for _, r := range found {
-		ids[r.str(c.cfg.KeyField)] = r.str("Id")
+		ids[r.str(c.cfg.Fields.Key)] = r.str("Id")
 	}
 	return ids, err
 }

@@ -44,16 +44,16 @@ func (c *Connector) wanted() []wanted {
 	}
 	unique := record{"unique": true, "caseSensitive": true, "externalId": true}
 	all := []wanted{
-		{activity, c.cfg.KeyField, text("JustCall Message ID", unique)},
-		{activity, c.cfg.DirectionField, text("JustCall Direction", nil)},
-		{activity, c.cfg.TimeField, record{"type": "DateTime", "label": "JustCall Time", "required": false}},
-		{activity, c.cfg.StatusField, text("JustCall Status", nil)},
-		{activity, c.cfg.ReasonField, text("JustCall Reason", nil)},
+		{activity, c.cfg.Fields.Key, text("JustCall Message ID", unique)},
+		{activity, c.cfg.Fields.Direction, text("JustCall Direction", nil)},
+		{activity, c.cfg.Fields.At, record{"type": "DateTime", "label": "JustCall Time", "required": false}},
+		{activity, c.cfg.Fields.Status, text("JustCall Status", nil)},
+		{activity, c.cfg.Fields.Reason, text("JustCall Reason", nil)},
 	}
 	for _, object := range c.objects() {
 		all = append(all,
-			wanted{object, c.cfg.OptOutField, record{"type": "Checkbox", "label": "SMS Opt Out", "defaultValue": "false"}},
-			wanted{object, c.cfg.OptOutTimeField, record{"type": "DateTime", "label": "SMS Opt Out Time", "required": false}},
+			wanted{object, c.cfg.Fields.OptOut, record{"type": "Checkbox", "label": "SMS Opt Out", "defaultValue": "false"}},
+			wanted{object, c.cfg.Fields.OptOutAt, record{"type": "DateTime", "label": "SMS Opt Out Time", "required": false}},
 		)
 	}
 	return slices.DeleteFunc(all, func(w wanted) bool { return !strings.HasSuffix(w.name, "__c") })

@@ -24,6 +24,7 @@ type statement struct {
 type condition struct {
 	field, op string
 	values    []any
+	texts     map[string]bool // of an IN, once prepared
 }
 
 var tokens = regexp.MustCompile(`'(?:\\.|[^'\\])*'|\d{4}-\d\d-\d\dT[0-9:.]+Z|[A-Za-z_][\w.]*|>=|<=|[=,()]|\S`)
@@ -169,7 +170,7 @@ func (of *object) filterable(c condition) *answer {
 		if v != nil && (instant != (f.kind == dateTime) || truth != (f.kind == boolean)) {
 			return at400("INVALID_FIELD", fmt.Sprintf("value of filter criterion for field '%s' must be of type %s", c.field, f.kind))
 		}
-		if s, _ := v.(string); (f.kind == reference || f.kind == "id") && v != nil && len(s) != 15 && len(s) != 18 {
+		if s, _ := v.(string); (f.kind == reference || f.kind == "id") && v != nil && len(s) != short && len(s) != long {
 			return at400("INVALID_QUERY_FILTER_OPERATOR", "invalid ID field: "+s)
 		}
 	}
@@ -177,12 +178,30 @@ func (of *object) filterable(c condition) *answer {
 }
 
 func (of *object) matches(r *row, where []condition) bool {
-	for _, c := range where {
-		if !slices.ContainsFunc(c.values, func(v any) bool { return compare(of.fields[c.field], r.get(c.field), c.op, v) }) {
+	for i, c := range where {
+		f, held := of.fields[c.field], r.get(c.field)
+		if s, ok := held.(string); ok && c.op == "IN" {
+			if where[i].texts == nil {
+				where[i].texts = f.set(c.values)
+			}
+			if !where[i].texts[f.folded(s)] {
+				return false
+			}
+			continue
+		}
+		if !slices.ContainsFunc(c.values, func(v any) bool { return compare(f, held, c.op, v) }) {
 			return false
 		}
 	}
 	return true
+}
+
+func (f *field) set(values []any) map[string]bool {
+	out := map[string]bool{}
+	for _, v := range values {
+		out[f.folded(v)] = true
+	}
+	return out
 }
 
 // get answers a field with the system's own.

@@ -184,10 +184,14 @@ func doubles(all []item) map[int]bool {
 }
 
 func (f *field) folded(v any) string {
-	if s := fmt.Sprint(v); f.caseSensitive {
+	s, ok := v.(string)
+	if !ok {
+		return fmt.Sprint(v)
+	}
+	if f.caseSensitive {
 		return s
 	}
-	return strings.ToLower(fmt.Sprint(v))
+	return strings.ToLower(s)
 }
 
 func (o *Org) create(it item) result {
@@ -261,21 +265,18 @@ func (o *Org) checkField(of *object, name string, v any, own string) *itemProble
 }
 
 func (o *Org) checkUnique(of *object, name string, v any, own string) *itemProblem {
-	f := of.fields[name]
-	for _, r := range of.rows {
-		if r.deleted || r.id == own || r.values[name] == nil || f.folded(r.values[name]) != f.folded(v) {
-			continue
-		}
-		if o.options.Nameless {
-			return failed("DUPLICATE_VALUE", "duplicate value found: <unknown> duplicates value on record with id: <unknown>")
-		}
-		return failed("DUPLICATE_VALUE", "duplicate value found: "+name+" duplicates value on record with id: "+r.id)
+	r := of.holder(name, v)
+	if r == nil || r.id == own {
+		return nil
 	}
-	return nil
+	if o.options.Nameless {
+		return failed("DUPLICATE_VALUE", "duplicate value found: <unknown> duplicates value on record with id: <unknown>")
+	}
+	return failed("DUPLICATE_VALUE", "duplicate value found: "+name+" duplicates value on record with id: "+r.id)
 }
 
 func (o *Org) checkReference(f *field, name, id string) *itemProblem {
-	if len(id) != 15 && len(id) != 18 {
+	if len(id) != short && len(id) != long {
 		return failed("MALFORMED_ID", name+": id value of incorrect type: "+id, name)
 	}
 	for _, to := range f.to {
@@ -338,6 +339,7 @@ func (o *Org) update(it item, twice bool) *itemProblem {
 	maps.Copy(r.values, it.values)
 	r.modified = time.Now().UTC().Truncate(time.Millisecond)
 	r.derive(it.object, was)
+	it.object.index(r)
 	return nil
 }
 

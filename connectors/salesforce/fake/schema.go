@@ -39,6 +39,8 @@ type object struct {
 	name, prefix string
 	fields       map[string]*field
 	rows         []*row
+	byID         map[string]*row            // by the id's first 15 characters
+	unique       map[string]map[string]*row // by field and value
 }
 
 // row is a record.
@@ -87,7 +89,7 @@ func schema() map[string]*object {
 }
 
 func setup(name, prefix string, fields map[string]*field) *object {
-	return &object{name: name, prefix: prefix, fields: withSystem(fields)}
+	return &object{name: name, prefix: prefix, fields: withSystem(fields), byID: map[string]*row{}, unique: map[string]map[string]*row{}}
 }
 
 func withSystem(fields map[string]*field) map[string]*field {
@@ -144,32 +146,61 @@ func (o *Org) insert(of *object, values map[string]any) *row {
 	now := time.Now().UTC().Truncate(time.Millisecond)
 	r := &row{id: id(of.prefix, o.serial), values: values, created: now, modified: now}
 	of.rows = append(of.rows, r)
+	of.byID[r.id[:short]] = r
+	of.index(r)
 	return r
 }
 
-// find answers a row by its id of 15 or 18 characters, deleted or not.
-func (of *object) find(id string) *row {
-	for _, r := range of.rows {
-		if r.id == id || len(id) == 15 && r.id[:15] == id {
-			return r
+// index remembers a row by its unique values.
+func (of *object) index(r *row) {
+	for name, f := range of.fields {
+		if f.unique && r.values[name] != nil {
+			if of.unique[name] == nil {
+				of.unique[name] = map[string]*row{}
+			}
+			of.unique[name][f.folded(r.values[name])] = r
 		}
 	}
-	return nil
+}
+
+// holder answers the row that holds a unique value, nil for none.
+func (of *object) holder(name string, v any) *row {
+	f := of.fields[name]
+	r := of.unique[name][f.folded(v)]
+	if r == nil || r.deleted || r.values[name] == nil || f.folded(r.values[name]) != f.folded(v) {
+		return nil
+	}
+	return r
+}
+
+// short and long are the lengths of an id.
+const short, long = 15, 18
+
+// find answers a row by its id, deleted or not.
+func (of *object) find(id string) *row {
+	if len(id) != short && len(id) != long {
+		return nil
+	}
+	r := of.byID[id[:short]]
+	if r == nil || len(id) == long && r.id != id {
+		return nil
+	}
+	return r
 }
 
 // id makes an id of 18 characters. The last three tell which of the others are
 // capitals.
 func id(prefix string, serial int) string {
-	short := fmt.Sprintf("%s5f%010d", prefix, serial)
-	suffix := make([]byte, 3)
+	id := fmt.Sprintf("%s5f%010d", prefix, serial)
+	suffix := make([]byte, long-short)
 	for i := range suffix {
 		bits := 0
-		for j, c := range short[5*i : 5*i+5] {
+		for j, c := range id[5*i : 5*i+5] {
 			if c >= 'A' && c <= 'Z' {
 				bits |= 1 << j
 			}
 		}
 		suffix[i] = "ABCDEFGHIJKLMNOPQRSTUVWXYZ012345"[bits]
 	}
-	return short + string(suffix)
+	return id + string(suffix)
 }

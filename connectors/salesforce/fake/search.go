@@ -29,6 +29,10 @@ func (o *Org) sosl(c call, _ []string) answer {
 	if len(m[1]) > maxTerms || slices.ContainsFunc(terms, func(t string) bool { return !digits.MatchString(t) }) {
 		return refuse(400, "MALFORMED_SEARCH", "the search term is too long or not made of digits")
 	}
+	wanted := map[string]bool{}
+	for _, t := range terms {
+		wanted[t] = true
+	}
 	found := []any{}
 	for part := range strings.SplitSeq(between.ReplaceAllString(m[2], ")\n"), "\n") {
 		of, s, a := o.returning(part)
@@ -36,7 +40,7 @@ func (o *Org) sosl(c call, _ []string) answer {
 			return *a
 		}
 		for _, row := range of.rows {
-			if !row.deleted && o.searchable(row) && of.matches(row, s.where) && of.carries(row, terms) {
+			if !row.deleted && o.searchable(row) && of.matches(row, s.where) && of.carries(row, wanted) {
 				found = append(found, o.shown(of, row, s.fields, c.version))
 			}
 		}
@@ -68,7 +72,7 @@ func (o *Org) searchable(r *row) bool {
 
 // carries reports whether a field of type phone holds one of the terms: words end
 // where digits change to letters, and punctuation is disregarded.
-func (of *object) carries(r *row, terms []string) bool {
+func (of *object) carries(r *row, terms map[string]bool) bool {
 	for name, f := range of.fields {
 		held, _ := r.values[name].(string)
 		if f.kind != phone || held == "" {
@@ -81,7 +85,7 @@ func (of *object) carries(r *row, terms []string) bool {
 			return -1
 		}, held)
 		for _, word := range strings.FieldsFunc(bare, unicode.IsLetter) {
-			if slices.Contains(terms, word) {
+			if terms[word] {
 				return true
 			}
 		}

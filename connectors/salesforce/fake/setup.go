@@ -44,6 +44,8 @@ func (o *Org) RemoveFields() {
 		}
 	}
 	for _, name := range []string{"CustomField", "PermissionSet", "PermissionSetAssignment", "FieldPermissions"} {
+		clear(o.objects[name].byID)
+		clear(o.objects[name].unique)
 		o.objects[name].rows = nil
 	}
 }
@@ -105,4 +107,24 @@ func (o *Org) createField(c call, _ []string) answer {
 		kind: kinds[m.Type], length: m.Length, required: m.Required, unique: m.Unique, caseSensitive: m.CaseSensitive,
 	})
 	return answer{http.StatusCreated, result{ID: r.id, Success: true, Errors: []itemProblem{}}}
+}
+
+// Hide takes the permission set from the user, as an administrator might.
+func (o *Org) Hide() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.objects["PermissionSetAssignment"].rows = nil
+	for _, table := range tables {
+		for name, f := range o.objects[table].fields {
+			f.hidden = strings.HasSuffix(name, "__c")
+		}
+	}
+}
+
+// IgnoreCase makes the key's field one that disregards case, as when it is made
+// by hand.
+func (o *Org) IgnoreCase() {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.objects["Task"].fields[keyField].caseSensitive = false
 }

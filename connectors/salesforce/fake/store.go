@@ -156,6 +156,7 @@ func (o *Org) change(id string, do func(*row)) {
 	for _, of := range o.objects {
 		if r := of.find(id); r != nil {
 			do(r)
+			of.index(r)
 			r.modified = time.Now().UTC().Truncate(time.Millisecond)
 		}
 	}
