@@ -85,10 +85,13 @@ func signIn() *connectors.SignIn {
 		TokenURL:      oauth + "token",
 		RevokeURL:     oauth + "revoke",
 		Flows:         []connectors.Flow{connectors.FlowCode, connectors.FlowClient, connectors.FlowJWT},
+		Params:        map[string]string{"domain": "login.salesforce.com"},
 		InstanceField: "instance_url",
 		// A sandbox wants https://test.salesforce.com (oauth.audience).
 		// https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_jwt_flow.htm
 		Audience: "https://login.salesforce.com",
+		// https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_flow_errors.htm
+		Refused: []string{"inactive_user", "inactive_org"},
 		// A session ends after the organisation's session timeout, or later when it
 		// is used; the token's answer has no expires_in.
 		// https://help.salesforce.com/s/articleView?id=xcloud.remoteaccess_oauth_refresh_token_flow.htm

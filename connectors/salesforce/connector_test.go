@@ -239,5 +239,6 @@ func TestExampleIsADefinitionThatSignsIn(t *testing.T) {
 	_, err := connectors.NewRegistry(d)
 	require.NoError(t, err)
 	require.Equal(t, "https://{domain}/services/oauth2/token", d.SignIn.TokenURL)
+	require.Empty(t, d.SignIn.Scopes, "Salesforce refuses them in two of the flows")
 	require.Contains(t, d.Example, "params: { domain: ")
 }
