@@ -247,7 +247,7 @@ func TestAdoptsTheNearest(t *testing.T) {
 	later := o.AddMessage(fakes.Message{Contact: first.Contact.ID, Body: "hello", At: noon.Add(41 * time.Second)})
 	earlier := o.AddMessage(fakes.Message{Contact: first.Contact.ID, Body: "hello", At: noon.Add(time.Second)})
 	require.Equal(t, 3, o.count(func() {
-		out := o.AdoptMessages(t.Context(), []connectors.Record{second, first})
-		require.Equal(t, []string{later.ID, earlier.ID}, []string{out[0].Ref.ID, out[1].Ref.ID})
+		out := o.AdoptMessages(t.Context(), []connectors.Record{first, second})
+		require.Equal(t, []string{earlier.ID, later.ID}, []string{out[0].Ref.ID, out[1].Ref.ID})
 	}))
 }
