@@ -43,6 +43,8 @@ var table = []row{
 	{"UNKNOWN_EXCEPTION", coreCodes, connectors.Unavailable},
 	{"UNABLE_TO_LOCK_ROW", coreCodes, connectors.Unavailable},
 	{"QUERY_TIMEOUT", coreCodes, connectors.Unavailable},
+	// Nothing is wrong with the item itself.
+	{"ALL_OR_NONE_OPERATION_ROLLED_BACK", coreCodes, connectors.Unavailable},
 	// The organisation is full. Once a person has made room everything goes on.
 	{"STORAGE_LIMIT_EXCEEDED", coreCodes, connectors.Unavailable},
 

@@ -125,7 +125,7 @@ func TestLongTextIsCutVisibly(t *testing.T) {
 	stored := o.Messages()[0]
 	require.LessOrEqual(t, len(utf16.Encode([]rune(stored.Body))), 32_000)
 	require.True(t, strings.HasSuffix(stored.Body, "👍 […]"))
-	require.Equal(t, 255, len([]rune(stored.Subject)))
+	require.Len(t, []rune(stored.Subject), 255)
 }
 
 // A lead that has become a contact takes nothing: a new search finds the contact.
