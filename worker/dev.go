@@ -13,7 +13,8 @@ import (
 	"github.com/spf13/cobra"
 
 	"crmsync/config"
-	"crmsync/connectors/sandbox/crm"
+	"crmsync/connectors/all"
+	"crmsync/connectors/sandbox"
 	"crmsync/internal/devstack"
 )
 
@@ -28,21 +29,35 @@ const (
 )
 
 func (a *app) devCommand() *cobra.Command {
-	var data, level string
+	var data, level, crm string
 	cmd := &cobra.Command{
 		Use:   "dev",
 		Short: "Try crmsync: everything it needs, on this machine",
 		Long: `Start a Temporal server with its UI, Redis, a sandbox CRM with a page, and the
 daemon, and say where everything is. It needs no configuration, and uses free
 ports where the usual ones are taken. Ctrl-C stops all of it; what it kept is
-there again at the next start.`,
+there again at the next start.
+
+With --crm a vendor's connector is tried in place of the sandbox, without an account
+there: against a fake of the vendor's API, strict as the vendor, with a page that
+shows what has been written. A fake lives in memory only, and with it everything
+else of such a trial: each begins with nothing and leaves nothing.`,
 		Example: `  crmsync dev
-  crmsync dev --data ./trial --log debug`,
+  crmsync dev --data ./trial --log debug
+  crmsync dev --crm hubspot`,
 		Args: args(cobra.NoArgs),
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return a.dev(cmd.Context(), data, level)
+			vendor, err := tryable(crm)
+			if err != nil {
+				return usageError{err}
+			}
+			if vendor != nil && data != "" {
+				return usageError{errors.New("--data is for the sandbox: with --crm " + crm + " nothing is kept")}
+			}
+			return a.dev(cmd.Context(), vendor, data, level)
 		},
 	}
+	cmd.Flags().StringVar(&crm, "crm", sandbox.Name, "the CRM to try: "+strings.Join(tryables(), ", "))
 	cmd.Flags().StringVar(&data, "data", "", "the folder for the data (default: in the user's cache folder)")
 	cmd.Flags().StringVar(&level, "log", "info", "log level: debug, info, warn, error")
 	return cmd
@@ -52,21 +67,32 @@ there again at the next start.`,
 type trial struct {
 	temporal *devstack.Temporal
 	redis    *devstack.Redis
-	crm      *crm.CRM
+	crm      *trialCRM
 	page     *http.Server
 	pageURL  string
 	config   *config.Config
 }
 
-func (a *app) dev(ctx context.Context, data, level string) error {
-	data, err := dataFolder(data)
+// dev tries a vendor; nil is the sandbox.
+func (a *app) dev(ctx context.Context, vendor *all.Fake, data, level string) error {
+	data, remove, err := trialFolder(vendor, data)
 	if err != nil {
 		return err
 	}
+	defer remove()
+	kept := data
+	if vendor != nil {
+		kept = "nothing is kept"
+	}
 	t := &trial{}
 	defer t.stop(a.stderr)
-	if err := t.start(ctx, data, level, a.stderr); err != nil {
+	if err := t.start(ctx, vendor, data, level, a.stderr); err != nil {
 		return err
+	}
+	if vendor != nil {
+		if err := a.provisionTrial(ctx, t.config); err != nil {
+			return err
+		}
 	}
 	d, err := newDaemon(t.config, whole(t.config), a.registry, newLogger(t.config.Log, a.stderr))
 	if err != nil {
@@ -75,11 +101,24 @@ func (a *app) dev(ctx context.Context, data, level string) error {
 	go func() {
 		select {
 		case <-d.up:
-			a.printf("%s", t.welcome(data))
+			a.printf("%s", t.welcome(kept))
 		case <-ctx.Done():
 		}
 	}()
 	return d.run(ctx)
+}
+
+// trialFolder makes the folder for the data. That of a fake, which keeps nothing,
+// is to be removed: ids in it would be of other records the next time.
+func trialFolder(vendor *all.Fake, data string) (folder string, remove func(), err error) {
+	if vendor == nil {
+		folder, err = dataFolder(data)
+		return folder, func() {}, err
+	}
+	if folder, err = os.MkdirTemp("", "crmsync-dev-"); err != nil {
+		return "", nil, fmt.Errorf("make the data folder: %w", err)
+	}
+	return folder, func() { _ = os.RemoveAll(folder) }, nil
 }
 
 // dataFolder makes the folder that a trial keeps its data in.
@@ -97,9 +136,9 @@ func dataFolder(data string) (string, error) {
 	return filepath.Abs(data)
 }
 
-func (t *trial) start(ctx context.Context, data, level string, progress io.Writer) (err error) {
-	if t.crm, err = crm.Open(filepath.Join(data, "crm.db")); err != nil {
-		return fmt.Errorf("%w; is another 'crmsync dev' running with the same --data?", err)
+func (t *trial) start(ctx context.Context, vendor *all.Fake, data, level string, progress io.Writer) (err error) {
+	if t.crm, err = openTrialCRM(vendor, data); err != nil {
+		return err
 	}
 	t.temporal, err = devstack.StartTemporal(ctx, devstack.TemporalOptions{
 		DataFile: filepath.Join(data, "temporal.db"), Address: devTemporal, UIAddress: devUI, Progress: progress,
@@ -113,13 +152,13 @@ func (t *trial) start(ctx context.Context, data, level string, progress io.Write
 	if err != nil {
 		return fmt.Errorf("start Redis: %w", err)
 	}
-	address, err := devstack.ChooseAddress("The sandbox CRM", devCRM, progress)
+	address, err := devstack.ChooseAddress("The CRM", devCRM, progress)
 	if err != nil {
 		return err
 	}
 	// Without a time limit, since the page follows changes on an open stream.
-	if t.page, err = listen(address, t.crm.Handler(), 0); err != nil {
-		return fmt.Errorf("serve the sandbox CRM: %w", err)
+	if t.page, err = listen(address, t.crm.handler, 0); err != nil {
+		return fmt.Errorf("serve the CRM: %w", err)
 	}
 	t.pageURL = "http://" + address
 	return t.configure(level, progress)
@@ -134,8 +173,8 @@ func (t *trial) configure(level string, progress io.Writer) error {
 	if err != nil {
 		return err
 	}
-	text := fmt.Sprintf(devConfig, t.temporal.Address, t.redis.URL, listen, admin, level, t.pageURL)
-	t.config, err = config.Parse("dev", []byte(text), config.Lookup{})
+	text := fmt.Sprintf(devConfig, t.temporal.Address, t.redis.URL, listen, admin, level)
+	t.config, err = config.Parse("dev", []byte(text+t.crm.settings(t.pageURL)), config.Lookup{})
 	return err
 }
 
@@ -147,14 +186,13 @@ log: { level: %q }
 justcall:
   main: { region: US, insecure: true }
 connectors:
-  sandbox: { type: sandbox, base_url: %q }
 `
 
 // stop stops what was started, the last first.
 func (t *trial) stop(w io.Writer) {
 	var errs []error
 	if t.crm != nil {
-		errs = append(errs, t.crm.Close()) // ends the pages' streams
+		errs = append(errs, t.crm.close()) // ends the pages' streams
 	}
 	if t.page != nil {
 		shutdown(t.page)
@@ -170,7 +208,7 @@ func (t *trial) stop(w io.Writer) {
 	}
 }
 
-func (t *trial) welcome(data string) string {
+func (t *trial) welcome(kept string) string {
 	url := "http://" + t.config.Server.Listen + "/webhooks/justcall/main"
 	lines := []string{
 		"",
@@ -186,7 +224,8 @@ func (t *trial) welcome(data string) string {
 		"",
 		"Temporal: " + t.temporal.How + ", at " + t.temporal.Address,
 		"Redis:    " + t.redis.How + ", at " + t.redis.Address,
-		"Data:     " + data,
+		"CRM:      " + t.crm.what,
+		"Data:     " + kept,
 		"",
 		"Change message_id for another text; sms.delivered and sms.failed with the id of",
 		"an sms.sent move its status; sms.optout and sms.optin set the contact's consent.",

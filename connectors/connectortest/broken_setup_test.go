@@ -35,6 +35,7 @@ func TestSuiteFindsDefectsAround(t *testing.T) {
 		{"searches no leads", onFound(withoutLeads), "lead/found beside a contact"},
 		{"writes to no leads", writesNoLeads, "lead/put"},
 		{"opts no leads out", optsNoLeads, "lead/consent"},
+		{"opts nobody out whom it created", optsNoNew, "consent/of a contact just created"},
 		{"creates no leads", creating(func(n *connectors.NewContact) { n.Type = "" }), "lead/created"},
 		{"creates a contact for whatever type", creating(func(n *connectors.NewContact) { n.Type = "" }), "create contact/of a type that there is not"},
 		{"drops fields", creating(func(n *connectors.NewContact) { n.Fields = nil }), "create contact/with fields"},
@@ -176,6 +177,21 @@ func writesNoLeads(a *altered) {
 func optsNoLeads(a *altered) {
 	a.consent = func(ctx context.Context, changes []connectors.ConsentChange) []connectors.Outcome {
 		if changes[0].Contact.Type == leadType {
+			return []connectors.Outcome{{State: connectors.Written}}
+		}
+		return a.testcrm.SetConsent(ctx, changes)
+	}
+}
+
+func optsNoNew(a *altered) {
+	var created string
+	a.create = func(ctx context.Context, n connectors.NewContact) (connectors.Contact, error) {
+		c, err := a.testcrm.CreateContact(ctx, n)
+		created = c.ID
+		return c, err
+	}
+	a.consent = func(ctx context.Context, changes []connectors.ConsentChange) []connectors.Outcome {
+		if changes[0].Contact.ID == created {
 			return []connectors.Outcome{{State: connectors.Written}}
 		}
 		return a.testcrm.SetConsent(ctx, changes)

@@ -44,6 +44,7 @@ func contactCases() []testCase {
 		{"create contact/without a name", canCreate, createNameless},
 		{"create contact/exists already", canCreate, createTwice},
 		{"consent/on and off", canConsent, consentOnOff},
+		{"consent/of a contact just created", func(a abilities) bool { return a.Consent && a.Create }, consentOfNew},
 		{"consent/deleted contact", canConsent, consentDeleted},
 		{"consent/nothing", canConsent, func(b *bench) { s := b.open(); s.consent() }},
 	}
@@ -255,6 +256,14 @@ func consentOnOff(b *bench) {
 		require.True(s, stored.ConsentAt.IsZero() || stored.ConsentAt.Equal(change.At), "instant of the consent")
 	}
 	require.False(s, s.person(bystander).OptedOut)
+}
+
+func consentOfNew(b *bench) {
+	s := b.open()
+	c, err := s.create(connectors.NewContact{Key: "k", Phone: phone(1), Name: "New"})
+	require.NoError(s, err)
+	s.fine(s.consent(optOut(c.Ref, 1)))
+	require.True(s, s.person(c.Ref).OptedOut)
 }
 
 func consentDeleted(b *bench) {

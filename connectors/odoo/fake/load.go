@@ -240,10 +240,11 @@ func (tx *transaction) keep(n, id int, r record) int {
 }
 
 func (o *Odoo) sanitize(r record) {
-	if _, has := r["phone"]; has && !o.options.NoPhoneValidation {
-		if n := o.sanitized(r); n != "" {
-			r["phone_sanitized"] = n
-		}
+	if o.options.NoPhoneValidation {
+		return
+	}
+	if n := o.sanitized(r); n != "" {
+		r["phone_sanitized"] = n
 	}
 }
 
