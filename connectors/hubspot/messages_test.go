@@ -350,37 +350,3 @@ func TestAdoptionOfATextThatIsElsewhere(t *testing.T) {
 	require.Equal(t, connectors.Existed, out.State, "%v", out.Err)
 	require.Equal(t, first.Ref.ID, out.Ref.ID)
 }
-
-// Ten thousand texts of a thousand contacts, as a backlog is: full batches.
-func TestCostOfABacklog(t *testing.T) {
-	t.Parallel()
-	a := open(t, fake.Options{}, "")
-	const people, each, batch = 1000, 10, 100
-	var numbers []sms.Phone
-	for i := range people {
-		numbers = append(numbers, sms.Phone(fmt.Sprintf("+1512555%04d", i)))
-		a.AddContact(connectortest.Contact{Name: "Ann", Phones: []string{fmt.Sprintf("(512) 555-%04d", i)}})
-	}
-	refs := map[sms.Phone]connectors.Ref{}
-	var records []connectors.Record
-	total := a.cost(func() {
-		for part := range slices.Chunk(numbers, batch) {
-			found, err := a.FindContacts(t.Context(), part)
-			require.NoError(t, err)
-			for i, contacts := range found {
-				require.Len(t, contacts, 1)
-				refs[part[i]] = contacts[0].Ref
-			}
-		}
-		for i := range people * each {
-			records = append(records, text(i, refs[numbers[i%people]]))
-		}
-		for part := range slices.Chunk(records, batch) {
-			require.Equal(t, map[connectors.State]int{connectors.Written: batch}, states(a.PutMessages(t.Context(), part)))
-		}
-	})
-	perText := float64(total) / float64(len(records))
-	t.Logf("%d requests for %d texts of %d contacts: %.4f a text, associations included: %v",
-		total, len(records), people, perText, a.Requests())
-	require.LessOrEqual(t, perText, 0.02)
-}
