@@ -259,12 +259,16 @@ func (a api) ask(ctx context.Context, op, path string, body, into any) error {
 	return err
 }
 
-// search answers all pages of what a search finds.
-func (a api) search(ctx context.Context, op string, of recordType, ask searchRequest) ([]object, error) {
+// search answers all pages of what a search for so many items finds. If HubSpot
+// refuses it, one for fewer may do.
+func (a api) search(ctx context.Context, op string, of recordType, ask searchRequest, items int) ([]object, error) {
 	var found []object
 	for {
 		var got page
-		if err := a.ask(ctx, op, a.objects(of, "/search"), ask, &got); err != nil {
+		_, err := a.Do(ctx, rest.Request{
+			Op: op, Method: http.MethodPost, Path: a.objects(of, "/search"), ReadOnly: true, Items: items, Body: ask, Into: &got,
+		})
+		if err != nil {
 			return nil, err
 		}
 		if got.Total == nil || got.Results == nil {

@@ -30,6 +30,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	"crmsync/connectors"
@@ -120,12 +121,12 @@ func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) 
 	if err != nil {
 		return connectors.Capabilities{}, err
 	}
-	if err := c.cfg.usable(texts); err != nil {
-		return connectors.Capabilities{}, &connectors.Error{Op: "check", Kind: connectors.Auth, Err: err}
-	}
-	people, err := c.api.properties(ctx, "check", contacts, c.cfg.names(contacts))
+	people, err := c.api.properties(ctx, "check", contacts, slices.Concat(c.cfg.names(contacts), c.cfg.PhoneFields))
 	if err != nil {
 		return connectors.Capabilities{}, err
+	}
+	if err := c.cfg.usable(texts, people); err != nil {
+		return connectors.Capabilities{}, &connectors.Error{Op: "check", Kind: connectors.Auth, Err: err}
 	}
 	f := c.cfg.Fields
 	caps.Status = present(texts, f.Status) && (f.Reason == "" || present(texts, f.Reason))
@@ -134,15 +135,21 @@ func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) 
 	return caps, nil
 }
 
-// usable reports what keeps texts from being written.
-func (c Config) usable(found map[string]property) error {
+// usable reports what keeps contacts from being found, or texts from being
+// written.
+func (c Config) usable(texts, people map[string]property) error {
+	for _, name := range c.PhoneFields {
+		if !present(people, name) {
+			return fmt.Errorf("property %s of phone_fields is missing on contacts", name)
+		}
+	}
 	key := c.Fields.Key
 	for _, name := range []string{key, c.Fields.Direction} {
-		if _, ok := found[name]; name != "" && !ok {
+		if name != "" && !present(texts, name) {
 			return fmt.Errorf("property %s on communications is missing: crmsync check --provision creates it", name)
 		}
 	}
-	if c.class() == connectors.ClassC && !found[key].Unique {
+	if c.class() == connectors.ClassC && !texts[key].Unique {
 		return fmt.Errorf("property %s on communications does not have unique values, which cannot be changed: name another one "+
 			"in fields.key for crmsync check --provision to create, or set unique: false (class D)", key)
 	}

@@ -180,6 +180,12 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
+func TestCheckKnowsWhereNumbersAre(t *testing.T) {
+	t.Parallel()
+	_, err := open(t, fake.Options{}, "phone_fields: [phone, cell]\n").Check(t.Context())
+	require.ErrorContains(t, err, "AUTH: property cell of phone_fields is missing on contacts")
+}
+
 func TestBadConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	for text, want := range map[string]string{

@@ -75,7 +75,7 @@ func (c *Connector) FindContacts(ctx context.Context, numbers []sms.Phone) ([][]
 	found := map[string]object{}
 	full := slices.DeleteFunc(slices.Clone(numbers), func(p sms.Phone) bool { return !p.E164() })
 	for _, query := range c.queries(full) {
-		page, err := c.api.search(ctx, op, contacts, query)
+		page, err := c.api.search(ctx, op, contacts, query, len(numbers))
 		if err != nil {
 			return nil, err
 		}

@@ -42,6 +42,18 @@ func TestShortCodesAreNobodys(t *testing.T) {
 	require.Zero(t, a.searches())
 }
 
+// The limit of a query is what integrators tell of: if there is another one, a
+// search for fewer numbers may do.
+func TestRefusedSearchIsSplit(t *testing.T) {
+	t.Parallel()
+	a := answering(t, http.StatusBadRequest, `{"status":"error","category":"VALIDATION_ERROR","message":"There was a problem with the request."}`)
+	for _, numbers := range [][]sms.Phone{{"+15125550100", "+15125550101"}, {"+15125550100"}} {
+		_, err := a.FindContacts(t.Context(), numbers)
+		require.ErrorContains(t, err, "INVALID")
+		require.Equal(t, len(numbers) > 1, connectors.AsError("", err).WholeBatch)
+	}
+}
+
 func TestSearchReadsAllPages(t *testing.T) {
 	t.Parallel()
 	a := open(t, fake.Options{Page: 3}, "")

@@ -3,6 +3,7 @@ package hubspot
 import (
 	"cmp"
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -98,6 +99,8 @@ func refused(out []connectors.Outcome) []int {
 	return at
 }
 
+var errInBin = errors.New("HubSpot holds the text's key and does not show its record, which may lie in the recycle bin")
+
 // lookUp finds those of the refused texts that are there already.
 func (c *Connector) lookUp(ctx context.Context, op string, records []connectors.Record, out []connectors.Outcome) {
 	at := refused(out)
@@ -115,6 +118,8 @@ func (c *Connector) lookUp(ctx context.Context, op string, records []connectors.
 			out[n].Err = connectors.AsError(op, err)
 		case !refs[i].Zero():
 			out[n] = connectors.Outcome{State: connectors.Existed, Ref: refs[i]}
+		case out[n].Err.Kind == connectors.Conflict && !out[n].Err.WholeBatch:
+			out[n].Err = &connectors.Error{Op: op, Kind: connectors.Conflict, Status: out[n].Err.Status, Err: errInBin}
 		}
 	}
 }

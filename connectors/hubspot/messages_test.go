@@ -115,6 +115,19 @@ func TestBadTextAmongGoodOnes(t *testing.T) {
 	}
 }
 
+// A text that a person deleted is not written again behind his back.
+func TestTextInTheRecycleBin(t *testing.T) {
+	t.Parallel()
+	a := open(t, fake.Options{}, "")
+	records := a.texts(1)
+	a.DeleteContact(a.PutMessages(t.Context(), records)[0].Ref.ID)
+	o := a.PutMessages(t.Context(), records)[0]
+	require.Equal(t, connectors.Failed, o.State)
+	require.Equal(t, connectors.Conflict, o.Err.Kind)
+	require.ErrorContains(t, o.Err, "recycle bin")
+	require.Empty(t, a.Messages())
+}
+
 func TestPropertyThatWasDeletedStopsTheLane(t *testing.T) {
 	t.Parallel()
 	a := open(t, fake.Options{Bare: true}, "")

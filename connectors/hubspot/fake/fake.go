@@ -288,7 +288,8 @@ func (f *Fake) Value(id, name string) string {
 	return ""
 }
 
-// DeleteContact implements fakes.Store.
+// DeleteContact implements fakes.Store. It puts a communication into the recycle
+// bin, too, where its unique values stay taken.
 func (f *Fake) DeleteContact(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
