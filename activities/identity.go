@@ -34,9 +34,11 @@ type Ask struct {
 	Phone     sms.Phone `json:"phone"`
 	Name      string    `json:"name,omitempty"`
 	Email     string    `json:"email,omitempty"`
-	// Create: nobody having the number, a contact may be created, for OwnerID.
-	Create  bool   `json:"create,omitempty"`
-	OwnerID string `json:"owner_id,omitempty"`
+	// Create: nobody having the number, a contact may be created, for OwnerID and
+	// with Fields.
+	Create  bool              `json:"create,omitempty"`
+	OwnerID string            `json:"owner_id,omitempty"`
+	Fields  map[string]string `json:"fields,omitempty"`
 	// Gone is a contact that the CRM no longer has.
 	Gone connectors.Ref `json:"gone,omitzero"`
 	// Workflow waits for the Answer.
@@ -66,6 +68,9 @@ func (at *attempt) handOver(ctx context.Context, e sms.Event, ask Ask) (DeliverR
 		if ask.OwnerID, err = at.owner(ctx, e, ""); err != nil {
 			return DeliverResult{}, err
 		}
+		var unfilled error
+		ask.Fields, unfilled = at.inst.Templates.newFields(e)
+		at.unfilled(unfilled)
 	}
 	err = at.signalContact(ctx, ask.Connector, ask.Phone, SignalAsk, ask)
 	return DeliverResult{Asked: true, Gone: ask.Gone}, err
@@ -352,6 +357,7 @@ func (a *Activities) CreateContact(ctx context.Context, ask Ask) (Created, error
 	}
 	contact, err := at.create(ctx, connectors.NewContact{
 		Key: at.Hasher.Phone(ask.Phone), Phone: ask.Phone, Name: ask.Name, Email: ask.Email, OwnerID: ask.OwnerID,
+		Type: at.inst.Contacts.CreateAs, Fields: ask.Fields,
 	})
 	if err != nil {
 		return Created{}, at.failed("create contact", err)

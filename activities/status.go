@@ -164,7 +164,7 @@ func (at *attempt) search(ctx context.Context, in StatusInput) (DeliverResult, e
 	if err != nil {
 		return DeliverResult{}, err
 	}
-	ref, err := at.findRecord(ctx, render(in.Event, match))
+	ref, err := at.findRecord(ctx, at.render(in.Event, match))
 	if err == nil && ref.Zero() {
 		err = at.textMissing(ctx, in, park(string(connectors.NotFound), "the text is not on the timeline, and no longer on its way there"))
 	}

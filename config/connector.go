@@ -18,10 +18,11 @@ type Connector struct {
 	// Accounts are the JustCall accounts whose events it gets.
 	Accounts []string `yaml:"accounts"`
 	// Since: nothing older is delivered. Zero: everything is.
-	Since    time.Time `yaml:"since"`
-	Contacts Contacts  `yaml:"contacts"`
-	Owner    Owner     `yaml:"owner"`
-	Budget   Budget    `yaml:"budget"`
+	Since     time.Time `yaml:"since"`
+	Contacts  Contacts  `yaml:"contacts"`
+	Owner     Owner     `yaml:"owner"`
+	Templates Templates `yaml:"templates"`
+	Budget    Budget    `yaml:"budget"`
 	// Adopt: the record of a text that another integration has written, such as
 	// JustCall's built-in sync, is taken over.
 	Adopt bool `yaml:"adopt"`
@@ -73,6 +74,26 @@ type Contacts struct {
 	Several    Several    `yaml:"several"`
 	None       None       `yaml:"none"`
 	CreateWhen CreateWhen `yaml:"create_when"`
+	// CreateAs is the type of a contact that is created; empty: the CRM's usual
+	// one.
+	CreateAs CreateAs `yaml:"create_as"`
+	// Fields are set on a contact that is created, by the CRM's names: templates.
+	Fields map[string]string `yaml:"fields"`
+}
+
+// CreateAs is a type of contact, for CRMs that have several.
+type CreateAs string
+
+// The types of contacts.
+const (
+	CreateContact CreateAs = "contact"
+	CreateLead    CreateAs = "lead"
+)
+
+// Templates say what records of texts say; empty ones are the default.
+type Templates struct {
+	Subject string `yaml:"subject"`
+	Body    string `yaml:"body"`
 }
 
 // OwnerSource is where the owner of a record may come from.

@@ -61,8 +61,13 @@ func (v *validator) contacts(path string, c Contacts) {
 	oneOf(v, path+".several", c.Several, SeveralSticky, SeveralMostRecent, SeveralFirst, SeveralPark)
 	oneOf(v, path+".none", c.None, NoneCreate, NoneUnlinked, NonePark)
 	oneOf(v, path+".create_when", c.CreateWhen, CreateInbound, CreateOutbound, CreateAlways, CreateNever)
-	if c.None != NoneCreate && v.c.doc.has(path+".create_when") {
-		v.fail(path+".create_when", "has no effect unless contacts.none is create: remove one of them")
+	for _, key := range []string{".create_when", ".create_as", ".fields"} {
+		if c.None != NoneCreate && v.c.doc.has(path+key) {
+			v.fail(path+key, "has no effect unless contacts.none is create: remove one of them")
+		}
+	}
+	if v.c.doc.has(path + ".create_as") {
+		oneOf(v, path+".create_as", c.CreateAs, CreateContact, CreateLead)
 	}
 	if c.CreateWhen == CreateNever && v.c.doc.has(path+".none") {
 		v.fail(path+".create_when", "contradicts contacts.none: create; write none: unlinked instead")

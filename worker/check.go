@@ -150,6 +150,9 @@ func (f *findings) connector(ctx context.Context, c *config.Config, instance *ac
 	if instance.Adoption.On && !caps.Adopt {
 		f.warn(about, "adopt has no effect: this CRM, or what it is set up with, offers no way to take over another integration's record, so both would stand there")
 	}
+	if t := instance.Templates.Body; t != nil && !t.Uses("Body") {
+		f.warn(about, "templates.body does not name .Body, so what texts say stands nowhere")
+	}
 	f.owners(ctx, c, instance)
 }
 

@@ -71,9 +71,13 @@ func openInstance(c *config.Connector, registry *connectors.Registry, w way) (*a
 	if err != nil {
 		return nil, err
 	}
+	templates, wrong := templatesOf(c)
 	connector, err := definition.Open(c, env)
 	if err != nil {
-		return nil, fmt.Errorf("connectors.%s: %w", c.Name(), err)
+		return nil, errors.Join(fmt.Errorf("connectors.%s: %w", c.Name(), err), wrong)
+	}
+	if wrong != nil {
+		return nil, wrong
 	}
 	definition = definition.For(connector)
 	if err := connectors.ValidateLimits(definition.Limits); err != nil {
@@ -83,9 +87,11 @@ func openInstance(c *config.Connector, registry *connectors.Registry, w way) (*a
 		Name: c.Name(), Definition: definition, Connector: connector,
 		Contacts: activities.ContactPolicy{
 			Several: string(c.Contacts.Several), None: string(c.Contacts.None), CreateWhen: string(c.Contacts.CreateWhen),
+			CreateAs: string(c.Contacts.CreateAs),
 		},
-		Owner:    ownerPolicy(c.Owner),
-		Adoption: activities.Adoption{On: c.Adopt, Wait: c.AdoptWait},
+		Templates: templates,
+		Owner:     ownerPolicy(c.Owner),
+		Adoption:  activities.Adoption{On: c.Adopt, Wait: c.AdoptWait},
 	}
 	if limited != nil {
 		limited.Keep(definition)

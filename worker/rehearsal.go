@@ -213,14 +213,14 @@ func (t *rehearsal) late(asked time.Duration) bool {
 }
 
 func (t *rehearsal) text(key string) connectors.Record {
-	_, id, _ := strings.Cut(key, "/")
-	return connectors.Record{
-		Key: key, Contact: t.contact, Subject: "SMS sent by " + rehearsalName, Body: rehearsalBody,
-		Message: sms.Message{
-			ID: id, Direction: sms.Outbound, Contact: t.phone, Line: "+12025550100", Body: rehearsalBody,
-			Agent: sms.Agent{Name: rehearsalName}, At: t.at,
-		},
-	}
+	account, id, _ := strings.Cut(key, "/")
+	e := sms.Event{Account: account, Kind: sms.Sent, At: t.at, Message: sms.Message{
+		ID: id, Direction: sms.Outbound, Contact: t.phone, Line: "+12025550100", Body: rehearsalBody,
+		Agent: sms.Agent{Name: rehearsalName}, At: t.at,
+	}}
+	r := connectors.Record{Key: key, Contact: t.contact, Message: e.Message}
+	r.Subject, r.Body, _ = t.inst.Templates.Render(e) // what fails is the default, as in the daemon
+	return r
 }
 
 func (t *rehearsal) write(ctx context.Context) connectors.Outcome {
