@@ -34,6 +34,7 @@ package pipedrive
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -120,16 +121,38 @@ func (c *Connector) Define(d connectors.Definition) connectors.Definition {
 	return d
 }
 
-// Check implements connectors.Connector in one request, which also tells whether
-// there is a field for consent.
+// Check implements connectors.Connector in two requests: whether texts have their
+// type, and consent its field.
 func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) {
-	key, err := c.optOutKey(ctx, "check")
+	const op = "check"
+	if err := c.ready(ctx, op); err != nil {
+		return connectors.Capabilities{}, err
+	}
+	key, err := c.optOutKey(ctx, op)
 	if err != nil {
 		return connectors.Capabilities{}, err
 	}
 	caps := connectors.CapabilitiesOf(c, connectors.ClassD)
 	caps.Consent = key != ""
 	return caps, nil
+}
+
+// mending is how often it is worth 20 tokens to see whether a person has set the
+// company up.
+const mending = 5 * time.Minute
+
+// ready answers AUTH while the activity type is not there, so that texts wait for
+// it in place of being refused one by one.
+func (c *Connector) ready(ctx context.Context, op string) error {
+	types, err := c.api.activityTypes(ctx, op)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(types, func(t activityType) bool { return t.Key == c.cfg.ActivityType && t.Active }) {
+		return nil
+	}
+	why := fmt.Errorf("there is no active activity type %s: run crmsync check --provision", c.cfg.ActivityType)
+	return &connectors.Error{Op: op, Kind: connectors.Auth, RetryAfter: mending, Err: why}
 }
 
 // optOutKey answers the key of the field that consent is written to, "" where the

@@ -37,7 +37,7 @@ func TestConformanceOtherwise(t *testing.T) {
 // refusals are in the vendor's words.
 var refusals = []connectortest.Refusal{
 	{
-		Name: "kept out by Cloudflare", Want: connectors.RateLimited,
+		Name: "kept out by Cloudflare", Want: connectors.RateLimited, RetryAfter: time.Minute,
 		Answer: connectortest.Answer{Status: 403, Header: http.Header{"Content-Type": {"text/html; charset=UTF-8"}}, Body: "<!DOCTYPE html><title>Access denied | Cloudflare</title>"},
 	},
 	{
@@ -48,7 +48,7 @@ var refusals = []connectortest.Refusal{
 		},
 	},
 	{
-		Name: "tokens of the day", Want: connectors.RateLimited,
+		Name: "tokens of the day", Want: connectors.RateLimited, RetryAfter: time.Minute,
 		Answer: connectortest.Answer{
 			Status: 429, Header: http.Header{"X-Ratelimit-Limit": {"20"}, "X-Ratelimit-Remaining": {"19"}, "X-Ratelimit-Reset": {"2"}},
 			Body: `{"success":false,"error":"request over limit"}`,

@@ -159,17 +159,15 @@ func TestConsentByNameOrKeyOfItsField(t *testing.T) {
 // A company without the field is told so, and nothing fails.
 func TestConsentWithoutAField(t *testing.T) {
 	t.Parallel()
-	for _, setting := range []string{"", "opt_out_field: " + strings.Repeat("a", 40)} {
-		f, c := open(t, fake.Options{}, setting)
-		f.RemoveFields()
+	for _, setting := range []string{"opt_out_field: Nowhere", "opt_out_field: " + strings.Repeat("a", 40)} {
+		_, c := open(t, fake.Options{}, setting)
 		caps, err := c.Check(t.Context())
 		require.NoError(t, err)
 		require.False(t, caps.Consent)
 		require.True(t, caps.Find && caps.Create && caps.Status && caps.ReadBack && caps.Adopt)
 		require.Equal(t, connectors.ClassD, caps.Class)
 	}
-	f, c := open(t, fake.Options{})
-	f.RemoveFields()
+	f, c := open(t, fake.Options{}, "opt_out_field: Nowhere")
 	require.Equal(t, connectors.NotApplicable, c.SetConsent(t.Context(), optOut(person(f)))[0].State)
 }
 

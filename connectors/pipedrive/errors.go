@@ -2,10 +2,12 @@ package pipedrive
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"net/http"
 	"regexp"
+	"time"
 
 	"crmsync/connectors"
 	"crmsync/connectors/rest"
@@ -14,10 +16,15 @@ import (
 // refusal is what an answer means where its status alone does not say it.
 type refusal struct {
 	status  int
-	matches func(body []byte) bool // nil: whatever the body says
+	matches func(*rest.Answer) bool // nil: whatever the answer says
 	kind    connectors.Kind
+	wait    time.Duration // where the answer names none
 	why     string
 }
+
+// aWhile is how long to wait for what takes its time: asking all along is what
+// makes it worse.
+const aWhile = time.Minute
 
 // refusals are tried in order. Sources:
 //
@@ -25,30 +32,41 @@ type refusal struct {
 //	403 scope https://pipedrive.readme.io/docs/marketplace-oauth-and-api-proxy-status-codes
 //	403 page  https://pipedrive.readme.io/docs/core-api-concepts-rate-limiting: who
 //	          goes on after 429 is kept out by Cloudflare, whose answer is a page
+//	429       the same: there is no Retry-After, and the headers tell of the burst
+//	          alone, so that it must be the day where some of that is left
 var refusals = []refusal{
-	{http.StatusPaymentRequired, nil, connectors.Auth, "the company's account is not open"},
-	{http.StatusForbidden, scopeMissing, connectors.Auth, "the sign-in lacks a scope"},
-	{http.StatusForbidden, page, connectors.RateLimited, "kept out for a while for too many requests"},
-	{http.StatusUnsupportedMediaType, nil, connectors.Unsupported, "the company's plan lacks this feature"},
+	{http.StatusPaymentRequired, nil, connectors.Auth, 0, "the company's account is not open"},
+	{http.StatusForbidden, scopeMissing, connectors.Auth, 0, "the sign-in lacks a scope"},
+	{http.StatusForbidden, page, connectors.RateLimited, aWhile, "kept out for too many requests"},
+	{http.StatusUnsupportedMediaType, nil, connectors.Unsupported, 0, "the company's plan lacks this feature"},
+	{http.StatusTooManyRequests, burstLeft, connectors.RateLimited, aWhile, "the day's tokens are spent"},
 }
 
-func scopeMissing(body []byte) bool { return bytes.Contains(body, []byte(`"Scope and URL mismatch"`)) }
+func scopeMissing(a *rest.Answer) bool {
+	return bytes.Contains(a.Body, []byte(`"Scope and URL mismatch"`))
+}
 
-func page(body []byte) bool { return bytes.HasPrefix(bytes.TrimSpace(body), []byte("<")) }
+func page(a *rest.Answer) bool { return bytes.HasPrefix(bytes.TrimSpace(a.Body), []byte("<")) }
 
-// judge is the verdict on every answer that is no success. A 429 comes without
-// Retry-After; its headers are those of the burst.
+func burstLeft(a *rest.Answer) bool {
+	left := usage(a.Header)
+	return len(left) > 0 && left[0].Remaining > 0
+}
+
+// judge is the verdict on every answer that is no success.
 func judge(a *rest.Answer, e *connectors.Error) *connectors.Error {
 	e.Err = codeOf(a.Body)
+	wait := time.Duration(0)
+	if a.Status == http.StatusTooManyRequests {
+		wait = reset(a.Header)
+	}
 	for _, r := range refusals {
-		if a.Status == r.status && (r.matches == nil || r.matches(a.Body)) {
-			e.Kind, e.Err = r.kind, errors.New(r.why)
-			return e
+		if a.Status == r.status && (r.matches == nil || r.matches(a)) {
+			e.Kind, e.Err, wait = r.kind, errors.New(r.why), r.wait
+			break
 		}
 	}
-	if e.Kind == connectors.RateLimited && e.RetryAfter == 0 && a.Header.Get("X-Ratelimit-Remaining") == "0" {
-		e.RetryAfter = reset(a.Header)
-	}
+	e.RetryAfter = cmp.Or(e.RetryAfter, wait)
 	return e
 }
 

@@ -40,14 +40,19 @@ func (c *Connector) ref(ctx context.Context, activityID id, contact connectors.R
 }
 
 // blame finds out whether an activity was refused for its person, who was deleted
-// or merged: the API's words for that are not documented.
+// or merged, or for its type: the API's words for that are not documented.
 func (c *Connector) blame(ctx context.Context, op string, contact connectors.Ref, err error) error {
 	e := connectors.AsError(op, err)
-	if contact.Zero() || e.Kind != connectors.Invalid && e.Kind != connectors.NotFound {
+	if e.Kind != connectors.Invalid && e.Kind != connectors.NotFound {
 		return err
 	}
-	if _, lookup := c.api.person(ctx, op, contact.ID); lookup != nil {
-		return lookup
+	if !contact.Zero() {
+		if _, err := c.api.person(ctx, op, contact.ID); err != nil {
+			return err
+		}
+	}
+	if err := c.ready(ctx, op); err != nil {
+		return err
 	}
 	e.Kind = connectors.Invalid
 	return e

@@ -53,7 +53,7 @@ func TestCost(t *testing.T) {
 	require.Equal(t, 5, spent(func() { c.UpdateStatus(t.Context(), []connectors.StatusChange{delivered}) }))
 	delivered.Record = connectors.Ref{}
 	require.Equal(t, 15, spent(func() { c.UpdateStatus(t.Context(), []connectors.StatusChange{delivered}) }))
-	require.Equal(t, 10, spent(func() { _, _ = c.Check(t.Context()) }))
+	require.Equal(t, 30, spent(func() { _, _ = c.Check(t.Context()) }))
 }
 
 // A person may rewrite the note, marker and all.
@@ -142,6 +142,28 @@ func TestRefusedForItsPersonOrNot(t *testing.T) {
 	require.EqualError(t, out[0].Err, "put messages: INVALID (HTTP 400): ERR_BAD_REQUEST")
 	f.DeleteContact(r.Contact.ID)
 	require.Equal(t, connectors.NotFound, c.PutMessages(t.Context(), []connectors.Record{text(r.Contact)})[0].Err.Kind)
+}
+
+// Nothing is parked because nobody has set the company up yet, or somebody took
+// the type away.
+func TestTextsWaitForTheirType(t *testing.T) {
+	t.Parallel()
+	f, c := open(t, fake.Options{})
+	f.RemoveFields()
+	const want = "AUTH: there is no active activity type sms: run crmsync check --provision"
+	for _, r := range []connectors.Record{text(person(f)), text(connectors.Ref{})} {
+		out := c.PutMessages(t.Context(), []connectors.Record{r})
+		require.EqualError(t, out[0].Err, "put messages: "+want)
+		require.False(t, out[0].Err.Ambiguous)
+	}
+	_, err := c.Check(t.Context())
+	require.EqualError(t, err, "check: "+want)
+	require.Equal(t, 5*time.Minute, connectors.AsError("", err).RetryAfter, "looking costs tokens")
+	_, err = c.Provision(t.Context(), false)
+	require.NoError(t, err)
+	_, err = c.Check(t.Context())
+	require.NoError(t, err)
+	put(t, c, text(person(f)))
 }
 
 func TestTooLongIsCutVisibly(t *testing.T) {
