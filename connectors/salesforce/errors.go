@@ -107,11 +107,13 @@ func faults(body []byte) []fault {
 // that is not there, or hidden, is no fault of an item: everything waits until a
 // person has seen to it.
 func missing(a *rest.Answer, e *connectors.Error) *connectors.Error {
-	if all := faults(a.Body); len(all) > 0 && all[0].code() == "INVALID_FIELD" {
-		e.Kind, e.WholeBatch, e.Err = connectors.Auth, false, errors.New("INVALID_FIELD: see crmsync check")
-		return e
+	all := faults(a.Body)
+	if len(all) == 0 || all[0].code() != "INVALID_FIELD" {
+		return judge(a, e)
 	}
-	return judge(a, e)
+	verdict(e, all[0], e.Kind)
+	e.Kind, e.WholeBatch = connectors.Auth, false
+	return e
 }
 
 // verdict reads one fault into e, whose kind is usual where the table does not
@@ -123,6 +125,9 @@ func verdict(e *connectors.Error, f fault, usual connectors.Kind) {
 		return
 	}
 	e.Err = errors.New(code)
+	if m := column.FindStringSubmatch(f.Message); m != nil {
+		e.Err = errors.New(code + ": the field " + m[1] + " is missing or hidden")
+	}
 	if i := slices.IndexFunc(table, func(r row) bool { return r.code == code }); i >= 0 {
 		e.Kind = table[i].kind
 	}
@@ -135,8 +140,12 @@ func verdict(e *connectors.Error, f fault, usual connectors.Kind) {
 }
 
 // vendorCode keeps everything out of errors that is not one of Salesforce's own
-// codes. Messages hold values of fields.
+// codes. Messages hold what people wrote.
 var vendorCode = regexp.MustCompile(`^[A-Z][A-Z_]{2,79}$`)
+
+// column finds the name of a field that is not there, or that these credentials
+// may not see.
+var column = regexp.MustCompile(`No such column '([A-Za-z][A-Za-z0-9_.]{0,79})'`)
 
 // itemError is the verdict on one item of a batch that was refused. The others
 // are saved all the same, and this one is not, whatever the reason.

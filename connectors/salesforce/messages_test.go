@@ -176,6 +176,7 @@ func TestFieldThatIsRemoved(t *testing.T) {
 	o.RemoveFields()
 	for _, out := range o.PutMessages(t.Context(), records) {
 		require.Equal(t, connectors.Auth, out.Err.Kind, "%v", out.Err)
+		require.ErrorContains(t, out.Err, "__c is missing or hidden")
 		require.False(t, out.Err.WholeBatch)
 	}
 	_, err := o.FindMessages(t.Context(), records)
