@@ -16,12 +16,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"crmsync/connectors/all"
 	"crmsync/connectors/fakes"
-	hubspotfake "crmsync/connectors/hubspot/fake"
-	odoofake "crmsync/connectors/odoo/fake"
 	"crmsync/connectors/phones"
-	pipedrivefake "crmsync/connectors/pipedrive/fake"
-	salesforcefake "crmsync/connectors/salesforce/fake"
 	"crmsync/sms"
 )
 
@@ -39,11 +36,8 @@ const (
 func BenchmarkVendors(b *testing.B) {
 	texts := size(500, 2000, 10_000)
 	st := newStack(b, sqlite, nil)
-	for name, fake := range map[string]fakes.Fake{
-		"hubspot": hubspotfake.New(hubspotfake.Options{}), "odoo": odoofake.New(odoofake.Options{}),
-		"pipedrive": pipedrivefake.New(pipedrivefake.Options{}), "salesforce": salesforcefake.New(salesforcefake.Options{}),
-	} {
-		st.vendors = append(st.vendors, newVendor(b, name, fake, texts/10))
+	for _, f := range all.Fakes() {
+		st.vendors = append(st.vendors, newVendor(b, f.Name, f.New(), texts/10))
 	}
 	st.start(1)
 	events := ids("vendors", texts)
@@ -88,14 +82,11 @@ func newVendor(tb testing.TB, name string, fake fakes.Fake, contacts int) *vendo
 	return v
 }
 
-// extras are settings besides those that a fake tells.
-var extras = map[string]string{"pipedrive": ""} // else its day has too few tokens
-
 // settings are the connector's in the configuration.
 func (v *vendor) settings() string {
 	var out strings.Builder
 	fmt.Fprintf(&out, "  %s:\n    budget: { share: 100%% }\n", v.name)
-	for line := range strings.Lines(v.Config(v.url) + extras[v.name]) {
+	for line := range strings.Lines(v.Config(v.url)) {
 		out.WriteString("    " + strings.TrimRight(line, "\n") + "\n")
 	}
 	return out.String()
