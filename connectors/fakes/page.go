@@ -66,12 +66,16 @@ type shownText struct {
 
 func (p Page) view(store Store, open string) view {
 	v := view{Page: p}
+	contacts := store.Contacts()
+	if open == "" && len(contacts) > 0 {
+		open = contacts[len(contacts)-1].ID // the newest
+	}
 	texts := map[string][]Message{}
 	for _, m := range store.Messages() {
 		texts[m.Contact] = append(texts[m.Contact], m)
 	}
 	known := map[string]bool{}
-	for _, c := range slices.Backward(store.Contacts()) {
+	for _, c := range slices.Backward(contacts) {
 		known[c.ID] = true
 		shown := shownContact{c, p.owner(c.OwnerID), len(texts[c.ID])}
 		v.Contacts = append(v.Contacts, shown)

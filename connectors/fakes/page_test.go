@@ -49,7 +49,8 @@ func TestPage(t *testing.T) {
 	}
 	page := fakes.Page{Title: "hubspot", HTML: true, Owners: map[string]string{"u1": "ada@example.com"}}
 
-	home := shown(page, v, "GET", "/")
+	require.Contains(t, shown(page, v, "GET", "/"), "<h2>(no name)</h2>", "the newest contact's timeline is open")
+	home := shown(page, v, "GET", "/?contact=-")
 	for _, part := range []string{"<h1>hubspot</h1>", "ada@example.com", "Ann &lt;Lee&gt;", "(no name)", "opted out", "<small>2</small>", "from nobody", "of somebody deleted"} {
 		require.Contains(t, home, part)
 	}
