@@ -29,7 +29,7 @@ type trialCRM struct {
 func tryables() []string {
 	names := []string{sandbox.Name}
 	for _, f := range all.Fakes() {
-		names = append(names, f.Name)
+		names = append(names, f.Connector.Name)
 	}
 	slices.Sort(names)
 	return names
@@ -38,7 +38,7 @@ func tryables() []string {
 // tryable answers the vendor of that name, nil for the sandbox.
 func tryable(name string) (*all.Fake, error) {
 	for _, f := range all.Fakes() {
-		if f.Name == name {
+		if f.Connector.Name == name {
 			return &f, nil
 		}
 	}
@@ -69,7 +69,7 @@ var trialOwners = []string{"ada@example.com", "ben@example.com"}
 // fakeCRM is a bare account of a vendor, with users where the fake has them.
 func fakeCRM(vendor all.Fake) *trialCRM {
 	fake := vendor.New()
-	page := fakes.Page{Title: vendor.Name, HTML: vendor.HTML, Owners: map[string]string{}}
+	page := fakes.Page{Title: vendor.Connector.Title, HTML: vendor.HTML, Owners: map[string]string{}}
 	if adder, ok := fake.(fakes.OwnerAdder); ok {
 		for _, email := range trialOwners {
 			page.Owners[adder.AddOwner(email)] = email
@@ -79,8 +79,8 @@ func fakeCRM(vendor all.Fake) *trialCRM {
 		bare.RemoveFields()
 	}
 	return &trialCRM{
-		what: "a fake of " + vendor.Name + ", which ends with crmsync", handler: page.Serve(fake),
-		settings: func(base string) string { return settingsOf(vendor.Name, fake.Config(base)) },
+		what: "a fake of " + vendor.Connector.Title + ", which ends with crmsync", handler: page.Serve(fake),
+		settings: func(base string) string { return settingsOf(vendor.Connector.Name, fake.Config(base)) },
 		close:    func() error { return nil },
 	}
 }

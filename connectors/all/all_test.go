@@ -41,3 +41,21 @@ func TestListMakesARegistry(t *testing.T) {
 		return 1
 	}))
 }
+
+// Every connector that speaks to a vendor can be tried without an account there.
+func TestFakesAreOfTheConnectors(t *testing.T) {
+	t.Parallel()
+	var have, want []string
+	for _, f := range all.Fakes() {
+		have = append(have, f.Connector.Name)
+		config := connectortest.Config("trial", f.New().Config("http://127.0.0.1:8090"))
+		_, err := f.Connector.Open(config, connectors.Env{Client: http.DefaultClient})
+		require.NoError(t, err, f.Connector.Name)
+	}
+	for _, d := range all.Connectors() {
+		if d.Name != "http" && d.Name != "sandbox" { // any API, and a CRM that comes along
+			want = append(want, d.Name)
+		}
+	}
+	require.Equal(t, want, have)
+}

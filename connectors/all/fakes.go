@@ -1,18 +1,22 @@
 package all
 
 import (
+	"crmsync/connectors"
 	"crmsync/connectors/fakes"
-	hubspot "crmsync/connectors/hubspot/fake"
-	odoo "crmsync/connectors/odoo/fake"
-	pipedrive "crmsync/connectors/pipedrive/fake"
-	salesforce "crmsync/connectors/salesforce/fake"
+	"crmsync/connectors/hubspot"
+	hubspotfake "crmsync/connectors/hubspot/fake"
+	"crmsync/connectors/odoo"
+	odoofake "crmsync/connectors/odoo/fake"
+	"crmsync/connectors/pipedrive"
+	pipedrivefake "crmsync/connectors/pipedrive/fake"
+	"crmsync/connectors/salesforce"
+	salesforcefake "crmsync/connectors/salesforce/fake"
 )
 
 // Fake is a vendor that can be tried without an account.
 type Fake struct {
-	// Name is that of the vendor's connector.
-	Name string
-	New  func() fakes.Fake
+	Connector connectors.Definition
+	New       func() fakes.Fake
 	// HTML says that the vendor keeps texts as HTML.
 	HTML bool
 }
@@ -21,9 +25,9 @@ type Fake struct {
 // is in memory only.
 func Fakes() []Fake {
 	return []Fake{
-		{"hubspot", func() fakes.Fake { return hubspot.New(hubspot.Options{}) }, true},
-		{"odoo", func() fakes.Fake { return odoo.New(odoo.Options{}) }, true},
-		{"pipedrive", func() fakes.Fake { return pipedrive.New(pipedrive.Options{}) }, true},
-		{"salesforce", func() fakes.Fake { return salesforce.New(salesforce.Options{}) }, false},
+		{hubspot.Definition(), func() fakes.Fake { return hubspotfake.New(hubspotfake.Options{}) }, true},
+		{odoo.Definition(), func() fakes.Fake { return odoofake.New(odoofake.Options{}) }, true},
+		{pipedrive.Definition(), func() fakes.Fake { return pipedrivefake.New(pipedrivefake.Options{}) }, true},
+		{salesforce.Definition(), func() fakes.Fake { return salesforcefake.New(salesforcefake.Options{}) }, false},
 	}
 }

@@ -37,7 +37,7 @@ func TestPage(t *testing.T) {
 	at := time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
 	v := vendor{
 		contacts: []fakes.Contact{
-			{Ref: connectors.Ref{Type: "contact", ID: "1"}, Name: "Ann <Lee>", Phones: []string{"(512) 555-0100"}, OwnerID: "u1", OptedOut: true, ConsentAt: at},
+			{Ref: connectors.Ref{Type: "contact", ID: "1"}, Name: "Ann <Lee>", Phones: []string{"(512) 555-0100"}, OwnerID: "u1", OptedOut: true, ConsentAt: at, Fields: map[string]string{"city": "Austin", "zip": ""}},
 			{Ref: connectors.Ref{Type: "lead", ID: "2"}},
 		},
 		messages: []fakes.Message{
@@ -58,10 +58,11 @@ func TestPage(t *testing.T) {
 
 	ann := shown(page, v, "GET", "/?contact=1")
 	require.Regexp(t, `(?s)first\na &lt; b &amp;amp; c.*second`, ann, "in the order of time, as people read it")
-	for _, part := range []string{"SMS received", `class="outbound"`, "failed</span>: landline", "owner ada@example.com", "opted out as of 21 Nov 2026 09:30:00 UTC", "2 texts"} {
+	for _, part := range []string{"SMS received", `class="outbound"`, "failed</span>: landline", "owner ada@example.com", "opted out as of 21 Nov 2026 09:30:00 UTC", "2 texts", "city: Austin"} {
 		require.Contains(t, ann, part)
 	}
 	require.NotContains(t, ann, "nobody")
+	require.NotContains(t, ann, "zip")
 
 	page.HTML = false
 	require.Contains(t, shown(page, v, "GET", "/?contact=1"), "&lt;p&gt;first&lt;br&gt;", "what is no HTML is shown as it is")
