@@ -5,9 +5,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	enums "go.temporal.io/api/enums/v1"
 
 	"crmsync/activities"
 	"crmsync/connectors"
+	"crmsync/sms"
 )
 
 // adopts has the connector take over what others have written.
@@ -113,4 +115,27 @@ func TestAdoptionFails(t *testing.T) {
 	out, err := w.deliver(aged(time.Hour))
 	require.NoError(t, err)
 	require.Equal(t, ref("1"), out.Gone, "a contact that is gone is looked for anew")
+}
+
+// A status of a text that still waits asks the CRM for nothing.
+func TestStatusWaitsWithItsText(t *testing.T) {
+	t.Parallel()
+	for state, calls := range map[enums.WorkflowExecutionStatus][]string{running: nil, completed: {"status"}} {
+		w := newWorld(t)
+		w.adopts(time.Minute)
+		e := outbound(sms.Delivered)
+		e.Message.At = time.Now()
+		text := "main/msg_1/sms.sent"
+		done := activities.SyncResult{Deliveries: map[string]activities.DeliveryResult{"crm": {Record: ref("theirs"), State: activities.Adopted}}}
+		w.temporal.workflows[text] = &execution{status: state, result: done}
+		_, err := run[activities.DeliverResult](w, w.acts.UpdateStatus, activities.StatusInput{Connector: "crm", Event: e, Text: text})
+		require.Equal(t, calls, w.crm.calls)
+		if state == running {
+			retried(t, activities.Waiting, err)
+			require.InDelta(t, time.Minute, failed(t, err).NextRetryDelay(), float64(10*time.Second))
+			continue
+		}
+		require.NoError(t, err)
+		require.Equal(t, ref("theirs"), w.crm.changes[0].Record)
+	}
 }

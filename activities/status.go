@@ -118,6 +118,9 @@ func (at *attempt) locate(ctx context.Context, in StatusInput) (DeliverResult, e
 		return at.recordOf(ctx, in)
 	}
 	at.textRan = status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if wait := at.adoptWait(ctx, in.Event); at.textRan && wait > 0 {
+		return DeliverResult{}, again(Waiting, "waits for the text, which waits for the record of another integration", wait)
+	}
 	return at.search(ctx, in)
 }
 
