@@ -15,7 +15,7 @@ import (
 	"crmsync/sms"
 )
 
-func (a account) searches() int { return a.Requests()["POST /crm/objects/2026-03/contacts/search"] }
+func (a account) searches() int { return a.Requests()["POST /crm/objects/2026-03/{type}/search"] }
 
 // The fake refuses a query of more than 3,000 characters.
 func TestSearchesCarryManyNumbers(t *testing.T) {

@@ -69,7 +69,7 @@ type Fake struct {
 	records  map[string][]*record // by type, in the order of creation
 	byID     map[string]*record
 	unique   map[string]*record   // by type, property and value
-	index    map[string][]*record // contacts by property and value
+	index    map[string][]*record // by type, property and value, for searches
 	poisoned map[string]bool
 	requests map[string]int
 	spent    map[string][]time.Time
@@ -336,12 +336,17 @@ func (f *Fake) change(r *record, values map[string]string) {
 	r.updated = time.Now().UTC()
 	if r.kind == contacts {
 		calculate(r.values)
-		for name, value := range r.values {
-			if at := name + "=" + strings.ToLower(value); !slices.Contains(f.index[at], r) {
-				f.index[at] = append(f.index[at], r)
-			}
+	}
+	for name, value := range r.values {
+		if at := uniqueKey(r.kind, name, value); searched(name) && !slices.Contains(f.index[at], r) {
+			f.index[at] = append(f.index[at], r)
 		}
 	}
+}
+
+// searched: the fake's searches are for numbers, and for keys.
+func searched(property string) bool {
+	return property == "justcall_message_id" || property == textField || strings.Contains(property, "phone") || strings.Contains(property, "mobile")
 }
 
 // uniqueKey: HubSpot is taken to tell no small letters from capital ones.

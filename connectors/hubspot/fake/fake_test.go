@@ -125,7 +125,7 @@ func TestTokens(t *testing.T) {
 		f.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/crm/owners/2026-03", nil))
 		require.Equal(t, http.StatusUnauthorized, w.Code)
 		require.Contains(t, w.Body.String(), "INVALID_AUTHENTICATION")
-		require.Equal(t, map[string]int{person: 1, search: 1, owners: 1}, f.Requests())
+		require.Equal(t, map[string]int{person: 1, "POST /crm/objects/2026-03/{type}/search": 1, owners: 1}, f.Requests())
 	})
 }
 

@@ -349,28 +349,46 @@ func (f *Fake) associations(w http.ResponseWriter, r *http.Request) {
 	if !decode(w, r, &ask) {
 		return
 	}
+	from, to := r.PathValue("from"), r.PathValue("to")
+	if f.schema[from] == nil || f.schema[to] == nil || from == to {
+		refuse(w, http.StatusBadRequest, problem{Category: "VALIDATION_ERROR", Message: "Unable to infer object type from: " + from + ", " + to})
+		return
+	}
 	out := batch{Status: "COMPLETE", Results: []any{}}
 	for _, in := range ask.Inputs {
-		to := []any{}
-		for _, text := range f.records[communications] {
-			if !text.archived && slices.Contains(text.contacts, in.ID) {
-				to = append(to, map[string]any{"toObjectId": text.id, "associationTypes": []any{}})
-			}
-		}
-		if len(to) == 0 {
+		ids := f.associatedWith(from, in.ID)
+		if len(ids) == 0 {
 			out.fail(problem{
 				Category: "OBJECT_NOT_FOUND", SubCategory: "crm.associations.NO_ASSOCIATIONS_FOUND",
-				Message: "No communication is associated with contact " + in.ID + ".", Context: context{"fromObjectId": {in.ID}},
+				Message: "No " + to + " is associated with " + from + " " + in.ID + ".", Context: context{"fromObjectId": {in.ID}},
 			})
 			continue
 		}
-		start, end, next := f.page(in.After, 500, len(to))
+		start, end, next := f.page(in.After, 500, len(ids))
 		row := listed(nil, next)
 		delete(row, "results")
-		row["from"], row["to"] = map[string]string{"id": in.ID}, to[start:end]
+		row["from"], row["to"] = map[string]string{"id": in.ID}, ids[start:end]
 		out.Results = append(out.Results, row)
 	}
 	out.answer(w, http.StatusOK)
+}
+
+// associatedWith answers the records of the other type.
+func (f *Fake) associatedWith(kind, id string) []any {
+	all := []any{}
+	add := func(id string) { all = append(all, map[string]any{"toObjectId": id, "associationTypes": []any{}}) }
+	if r := f.byID[id]; kind == communications && r != nil {
+		for _, contact := range r.contacts {
+			add(contact)
+		}
+		return all
+	}
+	for _, text := range f.records[communications] {
+		if !text.archived && slices.Contains(text.contacts, id) {
+			add(text.id)
+		}
+	}
+	return all
 }
 
 // Limits of a search.
@@ -381,6 +399,10 @@ const (
 )
 
 func (f *Fake) search(w http.ResponseWriter, r *http.Request) {
+	kind, ok := f.kind(w, r)
+	if !ok {
+		return
+	}
 	raw, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(strings.NewReader(string(raw)))
 	var ask struct {
@@ -408,12 +430,12 @@ func (f *Fake) search(w http.ResponseWriter, r *http.Request) {
 	}
 	found := map[*record]bool{}
 	for _, g := range ask.Groups {
-		if len(g.Filters) != 1 || g.Filters[0].Operator != "IN" || len(g.Filters[0].Values) == 0 || f.schema[contacts][g.Filters[0].Property] == nil {
+		if len(g.Filters) != 1 || g.Filters[0].Operator != "IN" || len(g.Filters[0].Values) == 0 || f.schema[kind][g.Filters[0].Property] == nil {
 			bad("There was a problem with the request: the fake knows groups of one filter IN")
 			return
 		}
 		for _, value := range g.Filters[0].Values {
-			for _, c := range f.index[g.Filters[0].Property+"="+strings.ToLower(value)] {
+			for _, c := range f.index[uniqueKey(kind, g.Filters[0].Property, value)] {
 				if !c.archived && strings.EqualFold(c.values[g.Filters[0].Property], value) && !time.Now().Before(c.visible) {
 					found[c] = true
 				}

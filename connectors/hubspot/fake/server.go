@@ -24,16 +24,16 @@ func (f *Fake) routes() *http.ServeMux {
 	const read, write, schema = "crm.objects.contacts.read", "crm.objects.contacts.write", "crm.schemas.contacts.write"
 	mux := http.NewServeMux()
 	for pattern, e := range map[string]endpoint{
-		"POST /crm/objects/2026-03/communications/batch/create":             {f.batchCreate, write},
-		"POST /crm/objects/2026-03/{type}/batch/read":                       {f.batchRead, read},
-		"POST /crm/objects/2026-03/{type}/batch/update":                     {f.batchUpdate, write},
-		"POST /crm/objects/2026-03/contacts/search":                         {f.search, read},
-		"POST /crm/objects/2026-03/contacts":                                {f.createContact, write},
-		"POST /crm/associations/2026-03/contacts/communications/batch/read": {f.associations, read},
-		"GET /crm/owners/2026-03":                                           {f.owners, "crm.objects.owners.read"},
-		"POST /crm/properties/2026-03/{type}/batch/read":                    {f.readProperties, ""},
-		"POST /crm/properties/2026-03/{type}":                               {f.createProperty, schema},
-		"POST /crm/properties/2026-03/{type}/groups":                        {f.createGroup, schema},
+		"POST /crm/objects/2026-03/communications/batch/create": {f.batchCreate, write},
+		"POST /crm/objects/2026-03/{type}/batch/read":           {f.batchRead, read},
+		"POST /crm/objects/2026-03/{type}/batch/update":         {f.batchUpdate, write},
+		"POST /crm/objects/2026-03/{type}/search":               {f.search, read},
+		"POST /crm/objects/2026-03/contacts":                    {f.createContact, write},
+		"POST /crm/associations/2026-03/{from}/{to}/batch/read": {f.associations, read},
+		"GET /crm/owners/2026-03":                               {f.owners, "crm.objects.owners.read"},
+		"POST /crm/properties/2026-03/{type}/batch/read":        {f.readProperties, ""},
+		"POST /crm/properties/2026-03/{type}":                   {f.createProperty, schema},
+		"POST /crm/properties/2026-03/{type}/groups":            {f.createGroup, schema},
 	} {
 		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 			if f.options.Scopes != nil && e.scope != "" && !slices.Contains(f.options.Scopes, e.scope) {
