@@ -5,6 +5,7 @@ import (
 	"encoding/pem"
 	"net"
 	"net/url"
+	"path/filepath"
 	"strings"
 )
 
@@ -47,6 +48,12 @@ type OAuth struct {
 	PrivateKey Secret `yaml:"private_key"`
 	Subject    string `yaml:"subject"`
 	Audience   string `yaml:"audience"`
+}
+
+func (v *validator) grants() {
+	if file := v.c.Grants.File; v.c.doc.has("grants.file") && !filepath.IsAbs(file) {
+		v.fail("grants.file", "must begin with /, so that every process finds it, such as /var/lib/crmsync/grants.json")
+	}
 }
 
 func (v *validator) oauth(path string, o *OAuth) {

@@ -62,6 +62,11 @@ func TestMistakesInOAuth(t *testing.T) {
 	}
 }
 
+func TestTheFileOfGrantsIsFoundByEveryProcess(t *testing.T) {
+	t.Parallel()
+	require.Contains(t, mistakes(t, "grants: { file: grants.json }"), ":1: grants.file: must begin with /")
+}
+
 func TestThePrivateKeyOfAnAssertion(t *testing.T) {
 	t.Parallel()
 	key, err := rsa.GenerateKey(rand.Reader, 2048)

@@ -62,6 +62,7 @@ func (v *validator) config() {
 	oneOf(v, "log.level", v.c.Log.Level, "trace", "debug", "info", "warn", "error")
 	oneOf(v, "log.format", v.c.Log.Format, TextLog, JSONLog)
 	v.privacy()
+	v.grants()
 	for _, name := range sortedKeys(v.c.JustCall) {
 		v.account(name, v.c.JustCall[name])
 	}

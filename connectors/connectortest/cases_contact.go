@@ -21,6 +21,7 @@ func definitionCases() []testCase {
 	return []testCase{
 		{"definition/example opens", nil, exampleOpens},
 		{"definition/unknown key", nil, unknownKey},
+		{"definition/sign-in", nil, signInIsWhole},
 		{"check/capabilities", nil, checkCapabilities},
 		{"no goroutine is left", nil, noGoroutineLeft},
 	}

@@ -62,6 +62,7 @@ func troubles(h Harness) []trouble {
 		{name: "200 with an empty result", kinds: unclear, doubt: ambiguous, first: true, fits: told, make: fixed(answer(Answer{Status: 200, Body: "{}"}))},
 		{name: "200 without an end", kinds: unclear, doubt: ambiguous, first: true, fits: big, make: func() trip { return endless(new(atomic.Int64)) }},
 	}
+	list = append(list, unsent()...)
 	for _, r := range h.Refusals {
 		own := refusal(r.Name, r.Want, either, r.Answer)
 		own.retryAfter = r.RetryAfter

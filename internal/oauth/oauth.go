@@ -57,6 +57,9 @@ const (
 	// pause is how long a renewal that failed is not tried again while the old
 	// token still holds.
 	pause = 20 * time.Second
+	// hurry is how long a request waits for a renewal while the old token still
+	// holds.
+	hurry = 2 * time.Second
 	// settled is how old a token is at least that is renewed for being refused: a
 	// vendor that refuses a newer one has another reason.
 	settled = time.Minute

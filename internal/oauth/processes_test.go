@@ -160,34 +160,45 @@ func (p *process) kill(t testing.TB) {
 
 func TestFiftyWorkersOnFiveProcessesRenewOnce(t *testing.T) {
 	t.Parallel()
-	for name, where := range map[string]string{"redis": devtest.Redis(t).URL, "file": "file:" + newFile(t).path} {
+	stores := map[string]string{"redis": devtest.Redis(t).URL, "file": "file:" + newFile(t).path, "redis, refused early": devtest.Redis(t).URL}
+	for name, where := range stores {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			v := startVendor(t, &fakes.OAuth{SingleUse: true})
 			o := orders{Store: where, Vendor: v.url, Secret: v.ClientSecret, Workers: 10}
 			store, err := o.store()
 			require.NoError(t, err)
-			put(t, store, v.grant(-time.Second))
-			var all []*process
-			for range 5 {
-				all = append(all, o.start(t))
-			}
-			for _, p := range all {
-				p.begin(t)
-			}
-			answered := 0
-			for _, p := range all {
-				r := p.result(t)
-				require.Empty(t, r.Errors)
-				require.Equal(t, map[int]int{http.StatusOK: 10}, r.Statuses, "no 401 is visible")
-				answered += r.Statuses[http.StatusOK]
-			}
-			require.Equal(t, 50, answered)
-			require.Equal(t, fakes.OAuthCount{Renewals: 1}, v.Count())
-			now, _ := stored(t, store)
-			require.True(t, v.Intact(now.RefreshToken))
+			refused := strings.HasSuffix(name, "early") // the token has not expired, and the vendor refuses it
+			put(t, store, v.grant(map[bool]time.Duration{true: time.Hour, false: -time.Second}[refused]))
+			v.Expire()
+			fifty(t, v, o)
+			count := v.Count()
+			require.Equal(t, 1, count.Renewals)
+			require.Zero(t, count.Reused)
+			require.Zero(t, count.Refused)
+			require.Equal(t, refused, count.Unguarded > 0, "a token that has expired is not even sent")
+			kept, _ := stored(t, store)
+			require.True(t, v.Intact(kept.RefreshToken))
 		})
 	}
+}
+
+// fifty workers on five processes write to the vendor's API, and see no 401.
+func fifty(t *testing.T, v *vendor, o orders) {
+	t.Helper()
+	var all []*process
+	for range 5 {
+		all = append(all, o.start(t))
+	}
+	for _, p := range all {
+		p.begin(t)
+	}
+	for _, p := range all {
+		r := p.result(t)
+		require.Empty(t, r.Errors)
+		require.Equal(t, map[int]int{http.StatusOK: 10}, r.Statuses)
+	}
+	require.Len(t, v.calls, 50, "each wrote once")
 }
 
 // TestKilledInTheMiddleOfARenewal kills a process at random points of a renewal,

@@ -78,6 +78,11 @@ func (s *Source) current(ctx context.Context) (Grant, error) {
 	if usable && (held.fresh(now) || now.Before(notYet)) {
 		return held, nil
 	}
+	if usable {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, hurry)
+		defer cancel()
+	}
 	g, err := s.renew(ctx, "")
 	if err == nil || !usable {
 		return g, err
@@ -106,7 +111,8 @@ func (s *Source) renew(ctx context.Context, refused string) (Grant, error) {
 	ended := make(chan singleflight.Result, 1)
 	go func() {
 		defer s.under.Done()
-		ended <- <-s.flight.DoChan("", func() (any, error) { return s.renewal(context.WithoutCancel(ctx), refused) })
+		// Neither the caller's end nor its traces are the renewal's.
+		ended <- <-s.flight.DoChan("", func() (any, error) { return s.renewal(context.Background(), refused) })
 	}()
 	select {
 	case r := <-ended:

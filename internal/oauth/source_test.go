@@ -424,6 +424,67 @@ func TestWhoeverSleptForLongerThanItsLeaseDoesNoHarm(t *testing.T) {
 	require.Equal(t, newest.AccessToken, g.Token, "and used by whoever was late")
 }
 
+// A renewal that came too late is refused for the use of a token that another
+// process has used meanwhile: the other's grant is taken.
+func TestARefusalIsBelievedOnlyAfterReadingAgain(t *testing.T) {
+	t.Parallel()
+	v := startVendor(t, &fakes.OAuth{SingleUse: true})
+	store := newRedis(t)
+	put(t, store, v.grant(-time.Second))
+	asleep, woken := make(chan struct{}), make(chan struct{})
+	var calls atomic.Int64
+	v.Intercept(func(*http.Request) {
+		if calls.Add(1) == 1 {
+			close(asleep)
+			<-woken
+		}
+	}, nil)
+	slow := v.source(t, store, func(o *Options) { o.AskTimeout, o.Lease = time.Minute, 100*time.Millisecond })
+	ended := make(chan error, 1)
+	go func() {
+		_, err := slow.Grant(context.Background())
+		ended <- err
+	}()
+	<-asleep
+	_, err := v.source(t, store).Grant(t.Context())
+	require.NoError(t, err)
+	newest, _ := stored(t, store)
+	close(woken)
+	require.NoError(t, <-ended)
+	require.Equal(t, 1, v.Count().Reused)
+	after, n := stored(t, store)
+	require.Equal(t, newest, after)
+	require.Zero(t, n, "it is not taken for revoked")
+	g, err := slow.Grant(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, newest.AccessToken, g.Token)
+}
+
+func TestARenewalInTimeHoldsNobodyUp(t *testing.T) {
+	t.Parallel()
+	release := make(chan struct{})
+	v := startVendor(t, &fakes.OAuth{SingleUse: true})
+	v.Intercept(func(*http.Request) { <-release }, nil)
+	store := newMemory()
+	g := v.grant(time.Minute)
+	put(t, store, g)
+	s := v.source(t, store, func(o *Options) { o.AskTimeout = 20 * time.Second })
+	s.hold(g, 1, false)
+	begun := time.Now()
+	for range 3 {
+		status, err := v.post(t, s, "text")
+		require.NoError(t, err)
+		require.Equal(t, http.StatusOK, status)
+	}
+	require.Less(t, time.Since(begun), 2*hurry, "only the first waits, and not for long")
+	close(release)
+	s.Wait(t.Context())
+	require.Equal(t, 1, v.Count().Renewals, "it went on meanwhile")
+	held, usable, _ := s.holding()
+	require.True(t, usable)
+	require.NotEqual(t, g.AccessToken, held.AccessToken)
+}
+
 func TestALateAnswerIsStoredWhereNobodyElseHasOne(t *testing.T) {
 	t.Parallel()
 	v := startVendor(t, &fakes.OAuth{SingleUse: true})
