@@ -37,7 +37,7 @@ func BenchmarkVendors(b *testing.B) {
 	texts := size(500, 2000, 10_000)
 	st := newStack(b, sqlite, nil)
 	for _, f := range all.Fakes() {
-		st.vendors = append(st.vendors, newVendor(b, f.Name, f.New(), texts/10))
+		st.vendors = append(st.vendors, newVendor(b, f.Connector.Name, f.New(), texts/10))
 	}
 	st.start(1)
 	events := ids("vendors", texts)
