@@ -39,6 +39,8 @@ type Config struct {
 	// Company is that of a new lead, which must have one.
 	Company string `yaml:"company"`
 
+	// Unique says that the key's field is unique.
+	Unique bool `yaml:"unique"`
 	// TaskStatus is a closed value of Task.Status, TaskType a value of Task.Type;
 	// empty leaves it to the organisation's default.
 	TaskStatus string `yaml:"task_status"`
@@ -62,7 +64,7 @@ type Fields struct {
 
 func defaults() Config {
 	return Config{
-		APIVersion: "v61.0", TimeZone: "UTC", DailyRequests: defaultDailyRequests, Leads: true, NumbersPerSearch: 75,
+		APIVersion: "v61.0", TimeZone: "UTC", DailyRequests: defaultDailyRequests, Leads: true, NumbersPerSearch: 75, Unique: true,
 		// A contact's AssistantPhone is another person's, and nobody texts to a fax.
 		ContactPhones: []string{"MobilePhone", "Phone", "HomePhone", "OtherPhone"},
 		LeadPhones:    []string{"MobilePhone", "Phone"},
@@ -102,6 +104,14 @@ func (c Config) Validate() error {
 		errs = append(errs, errors.New("company is missing: a lead must have one"))
 	}
 	return errors.Join(append(errs, c.validateFields())...)
+}
+
+// class is what a repeated put does.
+func (c Config) class() connectors.Class {
+	if c.Unique {
+		return connectors.ClassC
+	}
+	return connectors.ClassD
 }
 
 func (c Config) validateFields() error {

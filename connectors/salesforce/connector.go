@@ -9,7 +9,9 @@
 // record of a key with DUPLICATE_VALUE, in whose words the id of the first one
 // stands. That is one request where an upsert would need two: it overwrites what
 // a person has edited unless somebody looks first, and then two of them may look
-// at the same time. https://developer.salesforce.com/docs/platform/api-rest/guide/resources-composite-sobjects-collections-create.html
+// at the same time. Where that field cannot be unique (unique: false) the class is
+// D, and texts are read back by it; a query sees everything at once.
+// https://developer.salesforce.com/docs/platform/api-rest/guide/resources-composite-sobjects-collections-create.html
 //
 // Contacts are found with one search (SOSL) for many numbers, in Contact and in
 // unconverted Lead. The search index is late; so a second request asks the
@@ -20,7 +22,7 @@
 // The one limit is on requests in 24 hours; every answer says what is left.
 //
 // Not confirmed against a real organisation: that a field of Activity can be
-// unique (Check refuses to work where it is not); how the search splits numbers
+// unique (Check refuses to work where it is not; unique: false); how the search splits numbers
 // into words, and that it takes many of them with OR (the setting
 // numbers_per_search); field permissions of Activity's fields under the name of
 // Task (Provision); that the recycle bin and archived activities count for
@@ -142,7 +144,7 @@ func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) 
 	if err := cmp.Or(c.keyProblem(found[task]), c.phoneProblem(found)); err != nil {
 		return connectors.Capabilities{}, &connectors.Error{Op: op, Kind: connectors.Auth, Err: err}
 	}
-	caps := connectors.CapabilitiesOf(c, connectors.ClassC)
+	caps := connectors.CapabilitiesOf(c, c.cfg.class())
 	caps.Status = c.cfg.Fields.Status != "" && found[task].writable(c.cfg.Fields.Status, c.cfg.Fields.Reason)
 	caps.Consent = c.cfg.Fields.OptOut != ""
 	for _, object := range objects {
@@ -159,9 +161,9 @@ func (c *Connector) keyProblem(fields description) error {
 				"crmsync check --provision creates it, with the right to use it", name)
 		}
 	}
-	if key := c.cfg.Fields.Key; !fields[key].Unique {
+	if key := c.cfg.Fields.Key; c.cfg.Unique && !fields[key].Unique {
 		return fmt.Errorf("the field %s of Activity is not unique, so that a text could be there twice: "+
-			"name another one in fields.key for crmsync check --provision to create", key)
+			"name another one in fields.key for crmsync check --provision to create, or set unique: false (class D)", key)
 	}
 	return nil
 }

@@ -29,11 +29,24 @@ func TestConformance(t *testing.T) {
 	})
 }
 
-func start(t testing.TB) connectortest.Fake {
-	org := fake.New(fake.Options{})
+// Where no field of Activity can be unique, texts are read back.
+func TestConformanceWithoutAUniqueKey(t *testing.T) {
+	t.Parallel()
+	connectortest.Run(t, connectortest.Harness{
+		Definition: salesforce.Definition(), Reads: reads, Stored: stored,
+		Start: func(t testing.TB) connectortest.Fake {
+			return startWith(t, fake.Options{NotUnique: true}, "unique: false\n")
+		},
+	})
+}
+
+func start(t testing.TB) connectortest.Fake { return startWith(t, fake.Options{}, "") }
+
+func startWith(t testing.TB, o fake.Options, settings string) connectortest.Fake {
+	org := fake.New(o)
 	server := httptest.NewServer(org)
 	t.Cleanup(server.Close)
-	return connectortest.Fake{Config: org.Config(server.URL), Secrets: org.Secrets(), Store: org, Poison: org.Poison}
+	return connectortest.Fake{Config: org.Config(server.URL) + settings, Secrets: org.Secrets(), Store: org, Poison: org.Poison}
 }
 
 // reads tells the requests that change nothing: a composite request of this
@@ -185,6 +198,21 @@ func TestCheckNamesWhatAPersonMustDo(t *testing.T) {
 		require.ErrorContains(t, err, want)
 		require.Equal(t, connectors.Auth, connectors.AsError("", err).Kind)
 	}
+}
+
+// A belief that may be wrong has a way out: the message names it.
+func TestOrganisationWithoutUniqueFields(t *testing.T) {
+	t.Parallel()
+	o := newOrg(t, fake.Options{NotUnique: true})
+	_, err := o.Check(t.Context())
+	require.ErrorContains(t, err, "set unique: false")
+	o = newOrg(t, fake.Options{NotUnique: true}, "unique: false")
+	o.RemoveFields()
+	_, err = o.Provision(t.Context(), false)
+	require.NoError(t, err)
+	caps, err := o.Check(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, connectors.ClassD, caps.Class)
 }
 
 func TestExpiredToken(t *testing.T) {

@@ -42,9 +42,12 @@ func (c *Connector) wanted() []wanted {
 		maps.Copy(m, more)
 		return m
 	}
-	unique := record{"unique": true, "caseSensitive": true, "externalId": true}
+	key := record{"externalId": true}
+	if c.cfg.Unique {
+		key["unique"], key["caseSensitive"] = true, true
+	}
 	all := []wanted{
-		{activity, c.cfg.Fields.Key, text("JustCall Message ID", unique)},
+		{activity, c.cfg.Fields.Key, text("JustCall Message ID", key)},
 		{activity, c.cfg.Fields.Direction, text("JustCall Direction", nil)},
 		{activity, c.cfg.Fields.At, record{"type": "DateTime", "label": "JustCall Time", "required": false}},
 		{activity, c.cfg.Fields.Status, text("JustCall Status", nil)},

@@ -35,6 +35,8 @@ type Options struct {
 	PageSize int
 	// Nameless keeps field and id out of the refusal of a double, as after a race.
 	Nameless bool
+	// NotUnique says that fields of Activity cannot be unique.
+	NotUnique bool
 	// TriggerLimit is how many Tasks in one request the customer's trigger bears;
 	// 0 is any number.
 	TriggerLimit int

@@ -20,7 +20,7 @@ func (o *Org) setUp() {
 			"ParentId": set.id, "SobjectType": tables[table], "Field": tables[table] + "." + name, "PermissionsRead": true, "PermissionsEdit": true,
 		})
 	}
-	add("Activity", keyField, &field{kind: text, length: 255, unique: true, caseSensitive: true})
+	add("Activity", keyField, &field{kind: text, length: 255, unique: !o.options.NotUnique, caseSensitive: true})
 	for _, name := range []string{directionField, statusField, reasonField} {
 		add("Activity", name, &field{kind: text, length: 255})
 	}
@@ -100,6 +100,8 @@ func (o *Org) createField(c call, _ []string) answer {
 		return refuse(400, "INVALID_FIELD", "Entity or field name is not valid: "+body.FullName)
 	case of.fields[name] != nil:
 		return refuse(400, "DUPLICATE_DEVELOPER_NAME", "There is already a field named "+strings.TrimSuffix(name, "__c")+" on "+table+".")
+	case m.Unique && o.options.NotUnique:
+		return refuse(400, "FIELD_INTEGRITY_EXCEPTION", "Can not specify 'unique' for a CustomField of this object")
 	case kinds[m.Type] == "", m.Label == "", m.Type == "Text" && (m.Length < 1 || m.Length > 255), m.Type == "Checkbox" && m.DefaultValue == nil:
 		return refuse(400, "FIELD_INTEGRITY_EXCEPTION", "Must specify type, label, length or default value")
 	}
