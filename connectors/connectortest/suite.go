@@ -5,7 +5,9 @@
 // connector's definition and a fake of the vendor that only knows the happy
 // path. The suite puts the faults between the two: answers that get lost after
 // the write, limits, outages, pages in place of answers. Then it looks into the
-// fake's [Store], which holds what was really written, and compares.
+// fake's [Store], which holds what was really written, and compares. What a verb
+// needs of a fake beyond that is an interface of package fakes, such as
+// fakes.OwnerAdder; a case that misses it names it.
 //
 //	func TestConformance(t *testing.T) {
 //		t.Parallel()
