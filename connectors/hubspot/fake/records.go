@@ -398,6 +398,20 @@ const (
 	maxFound  = 200
 )
 
+type query struct {
+	Groups []struct {
+		Filters []struct {
+			Property string   `json:"propertyName"`
+			Operator string   `json:"operator"`
+			Values   []string `json:"values"`
+		} `json:"filters"`
+	} `json:"filterGroups"`
+	Properties []string          `json:"properties"`
+	Limit      int               `json:"limit"`
+	After      string            `json:"after"`
+	Sorts      []json.RawMessage `json:"sorts"`
+}
+
 func (f *Fake) search(w http.ResponseWriter, r *http.Request) {
 	kind, ok := f.kind(w, r)
 	if !ok {
@@ -405,19 +419,7 @@ func (f *Fake) search(w http.ResponseWriter, r *http.Request) {
 	}
 	raw, _ := io.ReadAll(r.Body)
 	r.Body = io.NopCloser(strings.NewReader(string(raw)))
-	var ask struct {
-		Groups []struct {
-			Filters []struct {
-				Property string   `json:"propertyName"`
-				Operator string   `json:"operator"`
-				Values   []string `json:"values"`
-			} `json:"filters"`
-		} `json:"filterGroups"`
-		Properties []string          `json:"properties"`
-		Limit      int               `json:"limit"`
-		After      string            `json:"after"`
-		Sorts      []json.RawMessage `json:"sorts"`
-	}
+	var ask query
 	if !decode(w, r, &ask) {
 		return
 	}
@@ -428,25 +430,11 @@ func (f *Fake) search(w http.ResponseWriter, r *http.Request) {
 		bad("There is a limit to queries: 3000 characters, 5 groups, 200 results")
 		return
 	}
-	found := map[*record]bool{}
-	for _, g := range ask.Groups {
-		if len(g.Filters) != 1 || g.Filters[0].Operator != "IN" || len(g.Filters[0].Values) == 0 || f.schema[kind][g.Filters[0].Property] == nil {
-			bad("There was a problem with the request: the fake knows groups of one filter IN")
-			return
-		}
-		for _, value := range g.Filters[0].Values {
-			for _, c := range f.index[uniqueKey(kind, g.Filters[0].Property, value)] {
-				if !c.archived && strings.EqualFold(c.values[g.Filters[0].Property], value) && !time.Now().Before(c.visible) {
-					found[c] = true
-				}
-			}
-		}
+	all, ok := f.matching(kind, ask)
+	if !ok {
+		bad("There was a problem with the request: the fake knows groups of one filter IN")
+		return
 	}
-	var all []*record
-	for c := range found {
-		all = append(all, c)
-	}
-	slices.SortFunc(all, func(a, b *record) int { return strings.Compare(a.id, b.id) })
 	start, end, next := f.page(ask.After, ask.Limit, len(all))
 	results := []object{}
 	for _, c := range all[start:end] {
@@ -455,4 +443,23 @@ func (f *Fake) search(w http.ResponseWriter, r *http.Request) {
 	out := listed(results, next)
 	out["total"] = len(all)
 	reply(w, http.StatusOK, out)
+}
+
+// matching answers the records that a search finds, if it is of the known form.
+func (f *Fake) matching(kind string, ask query) ([]*record, bool) {
+	found := map[*record]bool{}
+	for _, g := range ask.Groups {
+		if len(g.Filters) != 1 || g.Filters[0].Operator != "IN" || len(g.Filters[0].Values) == 0 || f.schema[kind][g.Filters[0].Property] == nil {
+			return nil, false
+		}
+		field := g.Filters[0].Property
+		for _, value := range g.Filters[0].Values {
+			for _, r := range f.index[uniqueKey(kind, field, value)] {
+				if !r.archived && strings.EqualFold(r.values[field], value) && !time.Now().Before(r.visible) {
+					found[r] = true
+				}
+			}
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), func(a, b *record) int { return strings.Compare(a.id, b.id) }), true
 }
