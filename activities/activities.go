@@ -177,17 +177,3 @@ func (at *attempt) outcome(op string, out connectors.Outcome, err error) error {
 	}
 	return nil
 }
-
-// pause waits for d unless the worker stops or the attempt ends.
-func (at *attempt) pause(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-activity.GetWorkerStopChannel(ctx):
-		return again(GivenBack, "the worker is stopping", time.Second)
-	}
-}

@@ -49,8 +49,10 @@ func TestAdoption(t *testing.T) {
 		"not offered":       {change: func(w *world, _ *activities.DeliverInput) { w.crm.caps.Adopt = false }, want: written, calls: []string{"put"}},
 		"not of a contact":  {change: func(_ *world, in *activities.DeliverInput) { in.Match.Contact = ref("") }, want: written, calls: []string{"put"}},
 		"none, and no look before is trusted": {
-			change: func(w *world, _ *activities.DeliverInput) { w.crm.caps.Class, w.attempt = connectors.ClassD, 2 },
-			want:   written, calls: []string{"adopt", "read back", "put"},
+			change: func(w *world, _ *activities.DeliverInput) {
+				w.crm.caps.Class, w.attempt, w.waited = connectors.ClassD, 2, map[string]any{"Attempt": 1}
+			},
+			want: written, calls: []string{"adopt", "read back", "put"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

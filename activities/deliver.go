@@ -2,6 +2,7 @@ package activities
 
 import (
 	"context"
+	"time"
 
 	"go.temporal.io/sdk/activity"
 
@@ -46,7 +47,7 @@ func (a *Activities) Deliver(ctx context.Context, in DeliverInput) (DeliverResul
 		return DeliverResult{State: connectors.Existed, Record: ref, Match: Match{How: "written before"}}, nil
 	}
 	if wait := at.adoptWait(ctx, in.Event); wait > 0 {
-		return DeliverResult{}, again(Waiting, "waits for the record that another integration may write", wait)
+		return DeliverResult{}, at.waits(ctx, "waits for the record that another integration may write", wait)
 	}
 	match, ask, err := at.matchOf(ctx, in)
 	if err != nil {
@@ -137,10 +138,32 @@ func (at *attempt) readBack(ctx context.Context, record connectors.Record) (conn
 		return connectors.Ref{}, park(string(connectors.Unsupported),
 			"the text may be in the CRM already and this CRM offers no way to look: look there, then skip or retry")
 	}
-	if err := at.pause(ctx, at.inst.Definition.Settle+at.inst.Definition.SearchLag); err != nil {
-		return connectors.Ref{}, err
+	if d := at.inst.Definition; !at.landed(ctx) {
+		return connectors.Ref{}, at.waits(ctx, "waits until a write of an earlier attempt can be seen", d.Settle+d.SearchLag)
 	}
 	return at.findRecord(ctx, record)
+}
+
+// waited is what the heartbeat of an attempt says that wrote nothing, and ended so
+// that the next one begins once an earlier write has landed and can be seen.
+type waited struct{ Attempt int32 }
+
+// waits ends an attempt that has written nothing. The delivery waits in Temporal,
+// and takes no slot from others.
+func (at *attempt) waits(ctx context.Context, message string, d time.Duration) error {
+	if d >= at.inst.Definition.Settle+at.inst.Definition.SearchLag {
+		activity.RecordHeartbeat(ctx, waited{activity.GetInfo(ctx).Attempt})
+	}
+	return again(Waiting, message, d)
+}
+
+// landed reports whether what an earlier attempt has sent must have landed. Only
+// the attempt right after one that waited can count on that: any other may follow
+// a write.
+func (at *attempt) landed(ctx context.Context) bool {
+	var last waited
+	err := activity.GetHeartbeatDetails(ctx, &last)
+	return err == nil && last.Attempt > 0 && last.Attempt == activity.GetInfo(ctx).Attempt-1
 }
 
 func (at *attempt) findRecord(ctx context.Context, record connectors.Record) (connectors.Ref, error) {

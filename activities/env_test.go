@@ -71,6 +71,7 @@ type world struct {
 	ledger   *ledger.Ledger
 
 	attempt int32           // of the activities
+	waited  any             // what the last heartbeat said; nil: nothing
 	ctx     context.Context // the parent of the activities' contexts
 	stop    chan struct{}   // closed: the worker stops
 }
@@ -127,6 +128,26 @@ func (w *world) deliver(in activities.DeliverInput) (activities.DeliverResult, e
 	return run[activities.DeliverResult](w, w.acts.Deliver, in)
 }
 
+// deliverLater is deliver where the first attempt only waits, and the next one does
+// not have to.
+func (w *world) deliverLater(in activities.DeliverInput) (activities.DeliverResult, error) {
+	w.t.Helper()
+	before := len(w.crm.calls)
+	_, err := w.deliver(in)
+	retried(w.t, activities.Waiting, err)
+	require.Equal(w.t, w.inst.Definition.Settle+w.inst.Definition.SearchLag, delayOf(w.t, err), "an earlier write has to land and to be seen")
+	require.Len(w.t, w.crm.calls, before)
+	w.attempt++
+	return w.deliver(in)
+}
+
+func delayOf(t *testing.T, err error) time.Duration {
+	t.Helper()
+	e, ok := errors.AsType[*temporal.ApplicationError](err)
+	require.True(t, ok)
+	return e.NextRetryDelay()
+}
+
 // run makes one attempt of an activity.
 func run[Out any](w *world, f, in any) (out Out, err error) {
 	w.t.Helper()
@@ -138,6 +159,12 @@ func run[Out any](w *world, f, in any) (out Out, err error) {
 	})
 	env.SetWorkerStopChannel(w.stop)
 	env.RegisterActivity(w.acts)
+	env.SetHeartbeatDetails(w.waited)
+	env.SetOnActivityHeartbeatListener(func(_ *activity.Info, details converter.EncodedValues) {
+		said := map[string]any{}
+		require.NoError(w.t, details.Get(&said))
+		w.waited = said
+	})
 	value, err := env.ExecuteActivity(f, in)
 	if err == nil && value.HasValue() {
 		require.NoError(w.t, value.Get(&out))
