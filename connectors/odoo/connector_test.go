@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -68,7 +69,8 @@ func reads(r *http.Request) bool {
 // stored is how Odoo keeps a text, as HTML.
 func stored(plain string) string {
 	plain = strings.ReplaceAll(plain, "\r\n", "\n")
-	return strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\n", "<br>", "\x00", "\ufffd").Replace(plain)
+	plain = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\n", "<br>", "\x00", "\ufffd").Replace(plain)
+	return regexp.MustCompile(`https://\S+`).ReplaceAllString(plain, `<a href="$0" target="_blank">$0</a>`)
 }
 
 // refusals are Odoo's errors, as one of each version says them.

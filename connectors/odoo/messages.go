@@ -103,6 +103,8 @@ func (c *Connector) insert(ctx context.Context, op string, records []connectors.
 	if len(missing) == 0 {
 		return
 	}
+	// The chatter is in the order of creation.
+	slices.SortStableFunc(missing, func(i, j int) int { return records[i].Message.At.Compare(records[j].Message.At) })
 	agents, err := c.agents(ctx, op, records, missing)
 	if err != nil {
 		settle(missing, out, connectors.Outcome{State: connectors.Failed, Err: connectors.AsError(op, err)})
@@ -248,8 +250,22 @@ func printable(s string) string {
 
 var escaper = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;", "\n", "<br>")
 
+// web is an address in a text, without the full stop behind it.
+var web = regexp.MustCompile(`https?://[^\s<>"']*[^\s<>"'.,;:!?()\[\]]`)
+
 // markup is plain text as HTML, in the form in which Odoo's sanitizer leaves it.
-func markup(s string) string { return "<p>" + escaper.Replace(printable(s)) + "</p>" }
+// Addresses can be clicked, which not every version sees to.
+func markup(s string) string {
+	s = printable(s)
+	var out strings.Builder
+	end := 0
+	for _, at := range web.FindAllStringIndex(s, -1) {
+		link := escaper.Replace(s[at[0]:at[1]])
+		out.WriteString(escaper.Replace(s[end:at[0]]) + `<a href="` + link + `" target="_blank">` + link + `</a>`)
+		end = at[1]
+	}
+	return "<p>" + out.String() + escaper.Replace(s[end:]) + "</p>"
+}
 
 func oneLine(s string) string { return strings.Join(strings.Fields(printable(s)), " ") }
 

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -173,6 +174,36 @@ func TestStatusStandsBehindTheSubject(t *testing.T) {
 		require.Equal(t, connectors.Written, o.State)
 		require.Contains(t, server.asked[1], `"data":[["10","`+want+`"]]`)
 	}
+}
+
+func TestTextIsMarkedUp(t *testing.T) {
+	t.Parallel()
+	for plain, want := range map[string]string{
+		"one\r\ntwo\rthree":                   "<p>one<br>two<br>three</p>",
+		`<b onclick="x">&amp;</b>`:            `<p>&lt;b onclick="x"&gt;&amp;amp;&lt;/b&gt;</p>`,
+		"see https://a.example/?b=1&c=(2)#d.": `<p>see <a href="https://a.example/?b=1&amp;c=(2)#d" target="_blank">https://a.example/?b=1&amp;c=(2)#d</a>.</p>`,
+		`<https://a.example"onclick=x>`:       `<p>&lt;<a href="https://a.example" target="_blank">https://a.example</a>"onclick=x&gt;</p>`,
+		"javascript://x":                      "<p>javascript://x</p>",
+		"a\x00\x1bb":                          "<p>a\ufffd\ufffdb</p>",
+	} {
+		f, c, _ := open(t, fake.Options{})
+		r := text("main/msg_1", f.AddContact(contactOf(1)))
+		r.Body = plain
+		c.PutMessages(t.Context(), []connectors.Record{r})
+		require.Equal(t, want, f.Messages()[0].Body)
+	}
+}
+
+// A chatter is in the order of creation.
+func TestBatchIsWrittenInTheOrderOfTime(t *testing.T) {
+	t.Parallel()
+	f, c, _ := open(t, fake.Options{})
+	contact := f.AddContact(contactOf(1))
+	late, early := text("main/late", contact), text("main/early", contact)
+	early.Message.At = at.Add(-time.Hour)
+	out := c.PutMessages(t.Context(), []connectors.Record{late, early})
+	require.Equal(t, "main/early", f.Messages()[0].Key)
+	require.Equal(t, f.Messages()[1].ID, out[0].Ref.ID, "outcomes are in the order of the records")
 }
 
 // Nothing that is called can send: texts are created, never posted.
