@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"crmsync/connectors"
+	"crmsync/connectors/connectortest"
 	"crmsync/connectors/odoo"
 	"crmsync/connectors/odoo/fake"
 	"crmsync/sms"
@@ -157,6 +158,35 @@ func TestUpdateThatIsUndone(t *testing.T) {
 			require.Equal(t, want.Permanent(), o.Err.WholeBatch, "one of the two may be innocent")
 		}
 	}
+}
+
+// lagging answers searches for texts from a replica that has none of them yet.
+type lagging struct {
+	http.RoundTripper
+	t *testing.T
+}
+
+func (l lagging) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, _ := io.ReadAll(r.Body)
+	if strings.Contains(string(body), `"search_read"`) && strings.Contains(string(body), `"mail.message"`) {
+		return (&canned{t: l.t, results: []string{"[]"}}).RoundTrip(r)
+	}
+	r.Body = io.NopCloser(strings.NewReader(string(body)))
+	return l.RoundTripper.RoundTrip(r)
+}
+
+func TestTextThatNoSearchSeesIsLeftAlone(t *testing.T) {
+	t.Parallel()
+	f, c, url := open(t, fake.Options{})
+	r := text("main/msg_1", f.AddContact(contactOf(1)))
+	first := c.PutMessages(t.Context(), []connectors.Record{r})[0]
+	f.EditMessage(first.Ref.ID, "edited by a person", "failed")
+	late, err := odoo.Definition().Open(connectortest.Config("odoo", f.Config(url)), connectors.Env{Client: &http.Client{Transport: lagging{http.DefaultTransport, t}}})
+	require.NoError(t, err)
+	again := late.PutMessages(t.Context(), []connectors.Record{r})[0]
+	require.Equal(t, first.Ref, again.Ref)
+	require.Len(t, f.Messages(), 1)
+	require.Equal(t, "edited by a person", f.Messages()[0].Body)
 }
 
 func TestStatusStandsBehindTheSubject(t *testing.T) {

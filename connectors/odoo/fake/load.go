@@ -11,7 +11,7 @@ import (
 )
 
 // convert reads a value as load does.
-func (o *Odoo) convert(name string, f field, by, value string) (any, *exception) {
+func (o *Odoo) convert(ctx context, name string, f field, by, value string) (any, *exception) {
 	bad := func(what string) *exception {
 		return valueError("'%s' does not seem to be %s for field '%s'", value, what, name)
 	}
@@ -31,9 +31,11 @@ func (o *Odoo) convert(name string, f field, by, value string) (any, *exception)
 	case boolean:
 		return value != "" && value != "0" && value != "false", nil
 	case datetime:
-		if _, err := time.Parse(time.DateTime, value); err != nil {
+		at, err := time.ParseInLocation(time.DateTime, value, ctx.zone())
+		if err != nil {
 			return nil, bad("a valid datetime")
 		}
+		return at.UTC().Format(time.DateTime), nil
 	case choice:
 		if !slices.Contains(f.choices, value) {
 			return nil, valueError("Value '%s' not found in selection field '%s'", value, name)
@@ -157,7 +159,7 @@ func (tx *transaction) row(n int, fields, values []string) int {
 			id = values[i]
 			continue
 		}
-		v, e := tx.convert(name, tx.t.fields[name], by, values[i])
+		v, e := tx.convert(tx.ctx, name, tx.t.fields[name], by, values[i])
 		if e != nil {
 			return tx.fail(n, name, e.message)
 		}

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -20,6 +21,19 @@ type context struct {
 	Lang       string `json:"lang"`
 	NoNotify   bool   `json:"mail_auto_subscribe_no_notify"`
 	NoFollow   bool   `json:"mail_create_nosubscribe"`
+}
+
+// zone is the one in which times are read: the user's, where nothing is said.
+func (c context) zone() *time.Location {
+	name := c.TZ
+	if name == "" {
+		name = "America/Chicago"
+	}
+	zone, err := time.LoadLocation(name)
+	if err != nil {
+		return time.UTC
+	}
+	return zone
 }
 
 // The types of fields.
