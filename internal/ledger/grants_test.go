@@ -114,7 +114,7 @@ func TestDeploymentsAndConnectorsDoNotShareGrants(t *testing.T) {
 func TestTheLockOfAGrantEndsWithItsLease(t *testing.T) {
 	t.Parallel()
 	g := openGrants(t, devtest.Redis(t).URL, ringOf(t, "a"))
-	first, err := g.LockGrant(t.Context(), "crm", "one", 0, 300*time.Millisecond)
+	first, err := g.LockGrant(t.Context(), "crm", "one", 0, 2*time.Second)
 	require.NoError(t, err)
 	_, err = g.LockGrant(t.Context(), "crm", "two", 0, time.Minute)
 	require.ErrorIs(t, err, ledger.ErrLocked)
