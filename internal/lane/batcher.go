@@ -259,7 +259,7 @@ func (b *batcher[In, Out]) callFor(batch []*item[In, Out]) (out []Out) {
 	return b.call(ctx, in)
 }
 
-// settle gives out the results. A batch that was refused as a whole is halved
+// settle gives out the results. Items that were refused with others are halved
 // until the reason stands alone, which takes two calls for each halving; items
 // that the call was not about go again. Either goes before what has come since.
 func (b *batcher[In, Out]) settle(batch []*item[In, Out], results []Out) {
@@ -267,24 +267,23 @@ func (b *batcher[In, Out]) settle(batch []*item[In, Out], results []Out) {
 		finish(batch, wrongLength{len(results), len(batch)})
 		return
 	}
-	if len(batch) > 1 && all(results, b.verdict, refusedWhole) {
-		half := len(batch) / 2
-		inBatchesOf(half, batch[:half])
-		inBatchesOf(len(batch)-half, batch[half:])
-		b.again(batch)
-		return
-	}
 	stuck := all(results, b.verdict, notAttempted)
-	var again []*item[In, Out]
+	var whole, again []*item[In, Out]
 	for i, it := range batch {
-		if b.verdict(results[i]) == notAttempted && !stuck {
+		switch v := b.verdict(results[i]); {
+		case v == refusedWhole && len(batch) > 1:
+			whole = append(whole, it)
+		case v == notAttempted && !stuck:
 			again = append(again, it)
-			continue
+		default:
+			it.out = results[i]
+			close(it.done)
 		}
-		it.out = results[i]
-		close(it.done)
 	}
-	b.again(again)
+	half := len(whole) / 2
+	inBatchesOf(half, whole[:half])
+	inBatchesOf(len(whole)-half, whole[half:])
+	b.again(append(whole, again...))
 }
 
 // inBatchesOf keeps other items from joining these.

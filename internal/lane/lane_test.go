@@ -25,6 +25,7 @@ type crm struct {
 	mu      sync.Mutex
 	down    *connectors.Error // what every call fails with
 	poison  string            // a key that has the whole batch refused
+	vague   string            // a key that is refused, and others with it, which are named no better
 	skip    string            // a key at which a batch breaks off the first time
 	panics  bool
 	short   bool
@@ -69,7 +70,15 @@ func (c *crm) PutMessages(_ context.Context, records []connectors.Record) []conn
 	}
 	out := make([]connectors.Outcome, len(records))
 	broken := false
+	blamed := 0
+	if slices.ContainsFunc(records, func(r connectors.Record) bool { return r.Key == c.vague }) {
+		blamed = min(5, len(records))
+	}
 	for i, r := range records {
+		if r.Key == c.vague || i < blamed && len(records) > 1 {
+			out[i] = connectors.Outcome{State: connectors.Failed, Err: &connectors.Error{Op: "put", Kind: connectors.Invalid, WholeBatch: len(records) > 1}}
+			continue
+		}
 		if broken = broken || r.Key == c.skip && c.skip != ""; broken {
 			out[i].State = connectors.NotAttempted
 			continue
@@ -222,6 +231,25 @@ func TestPoisonStandsAlone(t *testing.T) {
 				require.Equal(t, 1, times, key)
 			}
 			require.LessOrEqual(t, len(c.sizes()), 2+15, "sizes %v", c.sizes())
+		}
+	})
+}
+
+// Those of a batch that are refused together, and not one by one, are halved too.
+func TestVagueRefusalOfSome(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		for _, vague := range []string{"k000", "k050"} {
+			c := newCRM()
+			c.vague = vague
+			for key, o := range putAll(t.Context(), newLane(c, nil), 100) {
+				require.Equal(t, key == vague, o.State == connectors.Failed, key)
+			}
+			require.Len(t, c.written, 99)
+			for key, times := range c.written {
+				require.Equal(t, 1, times, key)
+			}
+			require.LessOrEqual(t, len(c.sizes()), 15, "sizes %v", c.sizes())
 		}
 	})
 }
