@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
+	"crmsync/connectors"
 	"crmsync/connectors/connectortest"
 )
 
@@ -59,7 +60,9 @@ func (p page) names() map[string]bool {
 // through the whole daemon, and holds the alerts to what is really there.
 func TestMetrics(t *testing.T) {
 	t.Parallel()
-	st := newStack(t, setup{})
+	st := newStack(t, setup{connector: connectortest.Options{
+		Limits: []connectors.Limit{{Name: "burst", Amount: 1000, Window: time.Second}},
+	}})
 	p := st.daemon()
 	p.accepted(inbound("msg_metrics", "+15125551234", "hello").json())
 	st.result("main/msg_metrics/sms.received")
@@ -76,6 +79,7 @@ func TestMetrics(t *testing.T) {
 		`crmsync_deliveries_total{connector="crm",kind="sms.received",outcome="written"}`: 1,
 		`crmsync_contact_decisions_total{connector="crm",decision="created"}`:             1,
 		`crmsync_attempts_total{activity="CreateContact",connector="crm",result="OK"}`:    1,
+		`crmsync_budget_share{connector="crm",limit="burst"}`:                             800,
 		`crmsync_temporal_up`: 1,
 		`crmsync_redis_up`:    1,
 		`crmsync_parked_workflows{workflow="Quarantine"}`:            1,

@@ -29,7 +29,7 @@ type vendor struct {
 	calls []string // bodies that the API took
 
 	mu    sync.Mutex
-	under sync.WaitGroup // requests
+	under sync.RWMutex // held by each request under way
 }
 
 func startVendor(t testing.TB, o *fakes.OAuth) *vendor {
@@ -43,8 +43,8 @@ func startVendor(t testing.TB, o *fakes.OAuth) *vendor {
 		v.calls = append(v.calls, string(body))
 	})))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		v.under.Add(1)
-		defer v.under.Done()
+		v.under.RLock()
+		defer v.under.RUnlock()
 		o.ServeHTTP(w, r)
 	})
 	server := httptest.NewServer(mux)
@@ -54,7 +54,10 @@ func startVendor(t testing.TB, o *fakes.OAuth) *vendor {
 }
 
 // settle waits until no request is under way at the token server.
-func (v *vendor) settle() { v.under.Wait() }
+func (v *vendor) settle() {
+	v.under.Lock()
+	defer v.under.Unlock()
+}
 
 func (v *vendor) settings(t testing.TB, change ...func(*config.OAuth)) Settings {
 	c := config.OAuth{ClientID: v.ClientID, ClientSecret: config.Secret(v.ClientSecret)}
