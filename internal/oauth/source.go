@@ -111,8 +111,7 @@ func (s *Source) renew(ctx context.Context, refused string) (Grant, error) {
 	ended := make(chan singleflight.Result, 1)
 	go func() {
 		defer s.under.Done()
-		// Neither the caller's end nor its traces are the renewal's.
-		ended <- <-s.flight.DoChan("", func() (any, error) { return s.renewal(context.Background(), refused) })
+		ended <- s.join(refused)
 	}()
 	select {
 	case r := <-ended:
@@ -121,6 +120,30 @@ func (s *Source) renew(ctx context.Context, refused string) (Grant, error) {
 	case <-ctx.Done():
 		return Grant{}, s.unavailable(fmt.Errorf("the sign-in is being renewed: %w", ctx.Err()))
 	}
+}
+
+// join waits for the renewal that is under way, or makes one. Who does not know of
+// a refusal may just have read the refused token from the store: that is no answer
+// to who does.
+func (s *Source) join(refused string) singleflight.Result {
+	for {
+		// Neither the caller's end nor its traces are the renewal's.
+		r := <-s.flight.DoChan("", func() (any, error) {
+			g, err := s.renewal(context.Background(), refused)
+			return renewed{g, refused}, err
+		})
+		done, _ := r.Val.(renewed)
+		if r.Err != nil || refused == "" || done.refused == refused || done.AccessToken != refused {
+			r.Val = done.Grant
+			return r
+		}
+	}
+}
+
+// renewed is a renewal's answer to who was refused a token.
+type renewed struct {
+	Grant
+	refused string
 }
 
 // Wait waits until no renewal is under way, or ctx ends, so that a process which
