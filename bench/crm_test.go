@@ -4,7 +4,6 @@ package bench
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -81,15 +80,20 @@ type crm struct {
 	whole   int           // so many were
 }
 
-// classes are those of the CRMs that are not of class B.
-var classes = map[string]connectors.Class{classD: connectors.ClassD}
+// classOf is the idempotency class of a kind of CRM.
+func classOf(kind string) connectors.Class {
+	if kind == classD {
+		return connectors.ClassD
+	}
+	return connectors.ClassB
+}
 
 // newCRM starts a CRM that has so many contacts, whose numbers are those of
 // phone.
 func newCRM(tb testing.TB, kind string, latency time.Duration, contacts int) *crm {
 	tb.Helper()
 	c := &crm{
-		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: cmp.Or(classes[kind], connectors.ClassB), Limits: limits[kind], MaxBatch: batch}),
+		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: classOf(kind), Limits: limits[kind], MaxBatch: batch}),
 		kind: kind, arrived: newMarks(), contacts: contacts,
 	}
 	c.SetFaults(func(f *connectortest.Faults) { f.Latency = latency })

@@ -88,7 +88,7 @@ func freeAddress(tb testing.TB) string {
 func (st *stack) config(d *daemon) string {
 	var connectors strings.Builder
 	for name, c := range st.crms {
-		fmt.Fprintf(&connectors, "  %s: { type: %s, base_url: %q, budget: { share: 100%% } }\n", name, c.kind, c.url)
+		fmt.Fprintf(&connectors, "  %s: { type: %s, base_url: %q, class: %s, budget: { share: 100%% } }\n", name, c.kind, c.url, classOf(c.kind))
 	}
 	for _, v := range st.vendors {
 		connectors.WriteString(v.settings())
