@@ -78,6 +78,7 @@ type crm struct {
 	waiting int           // so many do
 	poison  string        // a text for which every batch is refused as a whole
 	whole   int           // so many were
+	alone   int           // and so often the text by itself
 }
 
 // classOf is the idempotency class of a kind of CRM.
@@ -151,7 +152,11 @@ func (c *crm) poisoned(put written) bool {
 	defer c.mu.Unlock()
 	for _, item := range put.Items {
 		if c.poison != "" && strings.HasSuffix(item.Key, "/"+c.poison) {
-			c.whole++
+			if len(put.Items) > 1 {
+				c.whole++
+			} else {
+				c.alone++
+			}
 			return true
 		}
 	}
@@ -199,7 +204,15 @@ func (c *crm) calls() (sum int) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return sum + c.whole
+	return sum + c.whole + c.alone
+}
+
+// extra is how many requests the poison has cost: each batch that was refused as a
+// whole made two of it, in place of one.
+func (c *crm) extra() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return 2*c.whole + max(c.alone-1, 0)
 }
 
 // refused is the number of requests that were answered 429.
