@@ -222,13 +222,12 @@ const MaxHeader = 1000
 
 // headerValue makes a value harmless in a header: one line, and short.
 func headerValue(s string) string {
-	if len(s) > MaxHeader {
-		s = s[:MaxHeader]
-		for !utf8.ValidString(s[max(0, len(s)-utf8.UTFMax):]) && len(s) > MaxHeader-utf8.UTFMax {
-			s = s[:len(s)-1]
-		}
+	s = OneLine(s) // which makes bytes that are no text longer
+	end := min(len(s), MaxHeader)
+	for end < len(s) && !utf8.RuneStart(s[end]) {
+		end--
 	}
-	return OneLine(s)
+	return s[:end]
 }
 
 // OneLine puts a space in the place of each control character.
