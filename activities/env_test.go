@@ -288,13 +288,20 @@ func (c *crm) SetConsent(_ context.Context, changes []connectors.ConsentChange) 
 	return out
 }
 
-func (c *crm) FindMessages(_ context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+func (c *crm) FindMessages(_ context.Context, records []connectors.Record) ([][]connectors.Found, error) {
 	c.called("read back")
 	c.records = append(c.records, records...)
 	if c.readBack == nil {
-		return make([]connectors.Ref, len(records)), nil
+		return make([][]connectors.Found, len(records)), nil
 	}
-	return c.readBack(records[0])
+	refs, err := c.readBack(records[0])
+	found := make([][]connectors.Found, len(refs))
+	for i, ref := range refs {
+		if !ref.Zero() {
+			found[i] = []connectors.Found{{Ref: ref}}
+		}
+	}
+	return found, err
 }
 
 func (c *crm) AdoptMessages(_ context.Context, records []connectors.Record) []connectors.Outcome {

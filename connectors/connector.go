@@ -63,11 +63,29 @@ type ConsentSetter interface {
 	SetConsent(ctx context.Context, changes []ConsentChange) []Outcome
 }
 
-// MessageFinder reads back what was written.
+// MessageFinder reads back what was written, and audits it.
 type MessageFinder interface {
-	// FindMessages answers, for each record in order, the text with that key; a
-	// zero Ref means that it is not there (or, within SearchLag, not yet).
-	FindMessages(ctx context.Context, records []Record) ([]Ref, error)
+	// FindMessages answers, for each record in order, all that carry its key in
+	// the CRM, the oldest first: none where it is not there (or, within SearchLag,
+	// not yet), several where somebody doubled it. Where the CRM can be asked for
+	// a contact's texts only, it looks on Record.Contact, and at Record.Known.
+	FindMessages(ctx context.Context, records []Record) ([][]Found, error)
+}
+
+// Found is a text's record as it was found.
+type Found struct {
+	Ref
+	// Contacts are those on whose timelines it stands; none where it stands on
+	// nobody's, or where the CRM does not say.
+	Contacts []Ref
+}
+
+// Oldest answers the first of the records that were found, the zero Ref for none.
+func Oldest(found []Found) Ref {
+	if len(found) == 0 {
+		return Ref{}
+	}
+	return found[0].Ref
 }
 
 // Adopter takes over what another integration put on the timeline for the same

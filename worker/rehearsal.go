@@ -296,8 +296,9 @@ func (t *rehearsal) readBack(ctx context.Context) {
 		if err != nil {
 			return false, err
 		}
-		absent = found[1]
-		return !found[0].Zero() && (t.record.Zero() || found[0].ID == t.record.ID), nil
+		absent = connectors.Oldest(found[1])
+		ref := connectors.Oldest(found[0])
+		return !ref.Zero() && (t.record.Zero() || ref.ID == t.record.ID), nil
 	})
 	switch {
 	case err != nil:

@@ -90,7 +90,7 @@ type everything interface {
 type altered struct {
 	everything
 	put    func([]connectors.Record)
-	find   func([]connectors.Ref)
+	find   func([][]connectors.Found)
 	status func([]connectors.Outcome)
 }
 
@@ -101,12 +101,12 @@ func (a altered) PutMessages(ctx context.Context, records []connectors.Record) [
 	return a.everything.PutMessages(ctx, records)
 }
 
-func (a altered) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
-	refs, err := a.everything.FindMessages(ctx, records)
+func (a altered) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
+	found, err := a.everything.FindMessages(ctx, records)
 	if a.find != nil {
-		a.find(refs)
+		a.find(found)
 	}
-	return refs, err
+	return found, err
 }
 
 func (a altered) UpdateStatus(ctx context.Context, changes []connectors.StatusChange) []connectors.Outcome {
@@ -126,8 +126,8 @@ func doubling(c connectors.Connector) connectors.Connector {
 }
 
 func credulous(c connectors.Connector) connectors.Connector {
-	return altered{everything: c.(everything), find: func(refs []connectors.Ref) {
-		refs[1] = refs[0]
+	return altered{everything: c.(everything), find: func(found [][]connectors.Found) {
+		found[1] = found[0]
 	}}
 }
 

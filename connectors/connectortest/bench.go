@@ -223,7 +223,7 @@ func (s *session) find(phones ...sms.Phone) ([][]connectors.Contact, error) {
 	return found, err
 }
 
-func (s *session) findMessages(records ...connectors.Record) ([]connectors.Ref, error) {
+func (s *session) findMessages(records ...connectors.Record) ([][]connectors.Found, error) {
 	s.Helper()
 	found, err := s.connector.(connectors.MessageFinder).FindMessages(s.ctx, records)
 	if s.failure(err) == nil {

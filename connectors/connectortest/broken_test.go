@@ -25,6 +25,7 @@ type altered struct {
 	status    verbOf[connectors.StatusChange]
 	consent   verbOf[connectors.ConsentChange]
 	adopt     verbOf[connectors.Record]
+	read      func([]connectors.Record, [][]connectors.Found) // changes what was found
 	owners    func(context.Context, []string) ([]string, error)
 	provision func(context.Context, bool) ([]connectors.Change, error)
 }

@@ -54,6 +54,7 @@ type CRM struct {
 	messages []*stored
 	byKey    map[string][]*stored
 	byID     map[string]*stored
+	lastID   int // of a text
 	contacts []*person
 	people   map[string]*person
 	byPhone  map[string][]*person // by the number's last seven digits
@@ -247,6 +248,56 @@ func (c *CRM) EditMessage(id, body, status string) {
 	defer c.mu.Unlock()
 	if m := c.byID[id]; m != nil {
 		m.Body, m.Status = body, status
+	}
+}
+
+// DeleteMessage implements fakes.Meddler. Its key may be written again.
+func (c *CRM) DeleteMessage(id string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.byID[id]
+	if m == nil {
+		return
+	}
+	same := func(other *stored) bool { return other == m }
+	c.messages = slices.DeleteFunc(c.messages, same)
+	c.byKey[m.Key] = slices.DeleteFunc(c.byKey[m.Key], same)
+	delete(c.byID, id)
+}
+
+// MoveMessage implements fakes.Meddler.
+func (c *CRM) MoveMessage(id, contact string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if m := c.byID[id]; m != nil {
+		m.Contact = contact
+	}
+}
+
+// CopyMessage implements fakes.Meddler. In class A the key is the id.
+func (c *CRM) CopyMessage(id string) string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	m := c.byID[id]
+	if m == nil || c.options.Class == connectors.ClassA {
+		return ""
+	}
+	second := *m
+	second.ID = c.messageID()
+	c.keep(&second)
+	return second.ID
+}
+
+func (c *CRM) messageID() string {
+	c.lastID++
+	return fmt.Sprintf("m%d", c.lastID)
+}
+
+func (c *CRM) keep(m *stored) {
+	c.messages = append(c.messages, m)
+	c.byID[m.ID] = m
+	if m.Key != "" {
+		c.byKey[m.Key] = append(c.byKey[m.Key], m)
 	}
 }
 

@@ -2,7 +2,6 @@ package connectortest
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -18,10 +17,8 @@ const near = time.Minute
 func (c *CRM) AddMessage(m Message) connectors.Ref {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	m.ID, m.Key = fmt.Sprintf("m%d", len(c.messages)+1), ""
-	added := &stored{Message: m}
-	c.messages = append(c.messages, added)
-	c.byID[m.ID] = added
+	m.ID, m.Key = c.messageID(), ""
+	c.keep(&stored{Message: m})
 	return connectors.Ref{ID: m.ID}
 }
 

@@ -2,7 +2,6 @@ package connectortest
 
 import (
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -39,6 +38,14 @@ type (
 	apiFind struct {
 		IDs  []string `json:"ids,omitempty"`
 		Keys []string `json:"keys,omitempty"`
+	}
+	apiFound struct {
+		Results [][]apiText `json:"results"`
+	}
+	apiText struct {
+		ID          string `json:"id"`
+		Contact     string `json:"contact,omitempty"`
+		ContactType string `json:"contact_type,omitempty"`
 	}
 	apiResult struct {
 		Status int    `json:"status"`
@@ -81,7 +88,7 @@ func (c *CRM) routes() *http.ServeMux {
 	handle("POST /messages", "put", true, batch(c, c.put))
 	handle("POST /messages/find", "find_messages", false, func(r *http.Request) (effect, error) {
 		q, err := body[apiFind](r)
-		return func() (int, any) { return 207, c.findMessages(q) }, err
+		return func() (int, any) { return 200, c.findMessages(q) }, err
 	})
 	handle("PATCH /messages/status", "status", true, batch(c, c.setStatus))
 	handle("POST /contacts/search", "find_contacts", false, func(r *http.Request) (effect, error) {
@@ -204,17 +211,14 @@ func (c *CRM) put(m apiMessage) apiResult {
 		}
 		return apiResult{Status: http.StatusConflict, ID: there.ID}
 	}
-	id := fmt.Sprintf("m%d", len(c.messages)+1)
+	id := c.messageID()
 	if c.options.Class == connectors.ClassA {
 		id = m.ID
 	}
-	added := &stored{visible: time.Now().Add(c.options.MessageLag), Message: Message{
+	c.keep(&stored{visible: time.Now().Add(c.options.MessageLag), Message: Message{
 		ID: id, Key: key, Contact: m.Contact, Direction: m.Direction, Subject: m.Subject, Body: m.Body, At: m.At,
 		OwnerID: m.OwnerID,
-	}}
-	c.messages = append(c.messages, added)
-	c.byID[id] = added
-	c.byKey[key] = append(c.byKey[key], added)
+	}})
 	return apiResult{Status: http.StatusCreated, ID: id}
 }
 
@@ -231,25 +235,29 @@ func (c *CRM) existing(m apiMessage) *stored {
 }
 
 // findMessages answers by id at once, by key only what a search sees already.
-func (c *CRM) findMessages(q apiFind) apiResults {
-	out := apiResults{Results: []apiResult{}}
-	add := func(m *stored) {
-		if m == nil {
-			out.Results = append(out.Results, apiResult{Status: http.StatusNotFound})
-			return
+func (c *CRM) findMessages(q apiFind) apiFound {
+	out := apiFound{Results: [][]apiText{}}
+	add := func(found ...*stored) {
+		texts := []apiText{}
+		for _, m := range found {
+			text := apiText{ID: m.ID, Contact: m.Contact}
+			if p := c.people[m.Contact]; p != nil {
+				text.ContactType = p.Type
+			}
+			texts = append(texts, text)
 		}
-		out.Results = append(out.Results, apiResult{Status: http.StatusOK, ID: m.ID})
+		out.Results = append(out.Results, texts)
 	}
 	for _, id := range q.IDs {
-		add(c.byID[id])
+		if m := c.byID[id]; m != nil {
+			add(m)
+		} else {
+			add()
+		}
 	}
 	for _, key := range q.Keys {
-		visible := func(m *stored) bool { return !time.Now().Before(m.visible) }
-		if i := slices.IndexFunc(c.byKey[key], visible); i >= 0 {
-			add(c.byKey[key][i])
-		} else {
-			add(nil)
-		}
+		hidden := func(m *stored) bool { return time.Now().Before(m.visible) }
+		add(slices.DeleteFunc(slices.Clone(c.byKey[key]), hidden)...)
 	}
 	return out
 }

@@ -94,9 +94,9 @@ func TestSearchLag(t *testing.T) {
 		found := func() bool {
 			contacts, err := c.FindContacts(t.Context(), []sms.Phone{phone(1)})
 			require.NoError(t, err)
-			refs, err := c.FindMessages(t.Context(), text)
+			texts, err := c.FindMessages(t.Context(), text)
 			require.NoError(t, err)
-			return len(contacts[0]) == 1 && !refs[0].Zero()
+			return len(contacts[0]) == 1 && len(texts[0]) == 1
 		}
 		if seen {
 			require.Eventually(t, found, 5*time.Second, 5*time.Millisecond)

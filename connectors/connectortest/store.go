@@ -12,6 +12,7 @@ type (
 	Store = fakes.Store
 
 	messageAdder = fakes.MessageAdder
+	meddler      = fakes.Meddler
 	ownerAdder   = fakes.OwnerAdder
 	fieldRemover = fakes.FieldRemover
 	fieldNamer   = fakes.FieldNamer

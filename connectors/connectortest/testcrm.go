@@ -166,7 +166,7 @@ func (c *testcrm) locate(ctx context.Context, changes []connectors.StatusChange)
 	}
 	for i := range refs {
 		if refs[i].Zero() {
-			refs[i], found = found[0], found[1:]
+			refs[i], found = connectors.Oldest(found[0]), found[1:]
 		}
 	}
 	return refs, nil
@@ -182,7 +182,7 @@ func (c *testcrm) SetConsent(ctx context.Context, changes []connectors.ConsentCh
 }
 
 // FindMessages implements connectors.MessageFinder.
-func (c *testcrm) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+func (c *testcrm) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -194,7 +194,7 @@ func (c *testcrm) FindMessages(ctx context.Context, records []connectors.Record)
 			q.Keys = append(q.Keys, r.Key)
 		}
 	}
-	var out apiResults
+	var out apiFound
 	_, err := c.api.Do(ctx, rest.Request{Op: "find messages", Method: "POST", Path: "messages/find", ReadOnly: true, Body: q, Into: &out})
 	if err != nil {
 		return nil, err
@@ -202,11 +202,17 @@ func (c *testcrm) FindMessages(ctx context.Context, records []connectors.Record)
 	if len(out.Results) != len(records) {
 		return nil, &connectors.Error{Op: "find messages", Kind: connectors.Unknown, Err: errResults}
 	}
-	refs := make([]connectors.Ref, len(records))
-	for i, r := range out.Results {
-		refs[i].ID = r.ID
+	found := make([][]connectors.Found, len(records))
+	for i, texts := range out.Results {
+		for _, m := range texts {
+			text := connectors.Found{Ref: connectors.Ref{ID: m.ID}}
+			if m.Contact != "" {
+				text.Contacts = []connectors.Ref{{Type: m.ContactType, ID: m.Contact}}
+			}
+			found[i] = append(found[i], text)
+		}
 	}
-	return refs, nil
+	return found, nil
 }
 
 // FindContacts implements connectors.ContactFinder.

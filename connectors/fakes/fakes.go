@@ -95,6 +95,20 @@ type MessageAdder interface {
 	AddMessage(Message) connectors.Ref
 }
 
+// Meddler goes with [connectors.MessageFinder]: what people do to the records of
+// texts.
+type Meddler interface {
+	// DeleteMessage deletes a record.
+	DeleteMessage(id string)
+	// MoveMessage takes a record from the timelines where it stands to that of one
+	// contact.
+	MoveMessage(id, contact string)
+	// CopyMessage makes a second record of the same text on the same timeline, with
+	// the same key. It answers its id, empty where the vendor keeps a key to one
+	// record.
+	CopyMessage(id string) string
+}
+
 // OwnerAdder goes with [connectors.OwnerFinder].
 type OwnerAdder interface {
 	// AddOwner creates an active user and answers the id that a record's owner

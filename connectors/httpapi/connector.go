@@ -288,19 +288,19 @@ func (c *Connector) SetConsent(ctx context.Context, changes []connectors.Consent
 }
 
 // FindMessages implements connectors.MessageFinder: one request for each text.
-func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
 	if c.read == nil {
 		return nil, left(reading)
 	}
-	refs := make([]connectors.Ref, len(records))
+	found := make([][]connectors.Found, len(records))
 	for i, r := range records {
-		ref, err := c.readBack(ctx, r)
-		if err != nil {
-			return nil, err
+		texts, failure := c.lookUp(ctx, r)
+		if failure != nil {
+			return nil, failure
 		}
-		refs[i] = ref
+		found[i] = texts
 	}
-	return refs, nil
+	return found, nil
 }
 
 func failed(err *connectors.Error) connectors.Outcome {

@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -25,6 +27,7 @@ type vendor struct {
 	people   []*person
 	poisoned map[string]bool
 	next     int
+	copies   bool // nothing keeps a key to one text
 }
 
 type person struct {
@@ -96,6 +99,37 @@ func (v *vendor) EditMessage(id, body, status string) {
 			m.Body, m.Status = body, status
 		}
 	}
+}
+
+// DeleteMessage implements fakes.Meddler.
+func (v *vendor) DeleteMessage(id string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.texts = slices.DeleteFunc(v.texts, func(m *connectortest.Message) bool { return m.ID == id })
+	maps.DeleteFunc(v.ids, func(_ string, m *connectortest.Message) bool { return m.ID == id })
+}
+
+// MoveMessage implements fakes.Meddler.
+func (v *vendor) MoveMessage(id, contact string) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, m := range v.texts {
+		if m.ID == id {
+			m.Contact = contact
+		}
+	}
+}
+
+// CopyMessage implements fakes.Meddler.
+func (v *vendor) CopyMessage(id string) string {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	for _, m := range v.texts {
+		if m.ID == id && v.copies {
+			return v.put("", *m).ID
+		}
+	}
+	return ""
 }
 
 func (v *vendor) poison(key string) {

@@ -37,7 +37,7 @@ func larkspur() (*vendor, http.Handler) {
 		if m == nil {
 			return 404, object{"error": "no such text"}, nil
 		}
-		return 200, object{"id": json.Number(m.ID), "reference": m.Key}, nil
+		return 200, object{"id": json.Number(m.ID), "reference": m.Key, "person_id": number(m.Contact)}, nil
 	}))
 	mux.HandleFunc("PATCH /v1/texts/{key}", v.handle(func(r *http.Request, in object) (int, any, error) {
 		m := v.ids[r.PathValue("key")]
@@ -57,6 +57,14 @@ func larkspur() (*vendor, http.Handler) {
 		return 200, object{}, nil
 	}))
 	return v, demand("X-Api-Key", secret, mux)
+}
+
+// number is an id, null for none.
+func number(id string) any {
+	if id == "" {
+		return nil
+	}
+	return json.Number(id)
 }
 
 func (v *vendor) larkspurPut(r *http.Request, in object) (int, any, error) {

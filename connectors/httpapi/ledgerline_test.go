@@ -23,6 +23,7 @@ func ledgerlineOf(q quirks) func() (*vendor, http.Handler) {
 
 func serveLedgerline(q quirks) (*vendor, http.Handler) {
 	v := newVendor(100)
+	v.copies = !q.refuses
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /api/2/whoami", v.handle(func(*http.Request, object) (int, any, error) { return 200, object{"ok": true}, nil }))
 	mux.HandleFunc("POST /api/2/parties/search", v.handle(func(_ *http.Request, in object) (int, any, error) {
@@ -66,7 +67,7 @@ func serveLedgerline(q quirks) (*vendor, http.Handler) {
 		hits := []any{}
 		for _, m := range v.texts {
 			if like(m.Key, word(in["contains"])) || like(m.Body, word(in["contains"])) {
-				hits = append(hits, object{"activity_id": m.ID, "html": m.Body, "custom": object{"external_ref": m.Key}})
+				hits = append(hits, object{"activity_id": m.ID, "party_id": m.Contact, "html": m.Body, "custom": object{"external_ref": m.Key}})
 			}
 		}
 		return 200, object{"ok": true, "hits": hits}, nil

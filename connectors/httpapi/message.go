@@ -118,34 +118,75 @@ func statusOf(x *expression, e env) (int, error) {
 
 // readBack answers the record of a text, zero for none.
 func (c *Connector) readBack(ctx context.Context, r connectors.Record) (connectors.Ref, *connectors.Error) {
+	found, failure := c.lookUp(ctx, r)
+	return connectors.Oldest(found), failure
+}
+
+// lookUp answers all records of a text, in the order of the answer.
+func (c *Connector) lookUp(ctx context.Context, r connectors.Record) ([]connectors.Found, *connectors.Error) {
 	input := newText(r)
 	if needsMore(c.read.path, input) {
 		err := errors.New("find_message needs a contact in its path, and the text has none")
-		return connectors.Ref{}, &connectors.Error{Op: reading.op, Kind: connectors.Unsupported, Err: err}
+		return nil, &connectors.Error{Op: reading.op, Kind: connectors.Unsupported, Err: err}
 	}
 	e, said, failure := c.read.call(ctx, "", input, 0)
 	if failure != nil || said == isNone {
-		return connectors.Ref{}, failure
+		return nil, failure
 	}
 	items, err := list(c.read.result["items"], e)
 	if err != nil {
-		return connectors.Ref{}, c.read.unclear(e, err)
+		return nil, c.read.unclear(e, err)
 	}
+	var found []connectors.Found
 	for _, item := range items {
-		// An item without an id is no record: the answer is not what it seems.
-		ref, err := c.read.refOf(item)
-		matches := false
-		if err == nil {
-			matches, err = c.matches(item)
-		}
+		text, matches, err := c.foundIn(item)
 		if err != nil {
-			return connectors.Ref{}, c.read.unclear(e, err)
+			return nil, c.read.unclear(e, err)
 		}
 		if matches {
-			return ref, nil
+			found = append(found, text)
 		}
 	}
-	return connectors.Ref{}, nil
+	return found, nil
+}
+
+// foundIn reads one item. One without an id is no record: the answer is not what it
+// seems.
+func (c *Connector) foundIn(e env) (text connectors.Found, matches bool, err error) {
+	if text.Ref, err = c.read.refOf(e); err != nil {
+		return text, false, err
+	}
+	if matches, err = c.matches(e); err != nil || !matches {
+		return text, false, err
+	}
+	text.Contacts, err = contactsOf(c.read.result["contact"], e)
+	return text, true, err
+}
+
+// contactsOf reads the id of a contact, or a list of them.
+func contactsOf(x *expression, e env) ([]connectors.Ref, error) {
+	if x == nil {
+		return nil, nil
+	}
+	v, err := x.eval(e)
+	if err != nil {
+		return nil, err
+	}
+	ids, several := v.([]any)
+	if !several {
+		ids = []any{v}
+	}
+	var contacts []connectors.Ref
+	for _, v := range ids {
+		id, ok := asWord(v)
+		if !ok {
+			return nil, errors.New("result.contact is neither an id nor a list of them")
+		}
+		if id != "" {
+			contacts = append(contacts, connectors.Ref{ID: id})
+		}
+	}
+	return contacts, nil
 }
 
 func (c *Connector) matches(e env) (bool, error) {

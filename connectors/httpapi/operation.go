@@ -63,7 +63,7 @@ var (
 	}
 	reading = verb{
 		name: "find_message", op: "find messages", method: http.MethodGet, reads: true,
-		results: append([]string{"items", "match"}, refKeys...), required: []string{"id", "match"},
+		results: append([]string{"items", "match", "contact"}, refKeys...), required: []string{"id", "match"},
 		words: []string{isNone}, samples: []any{fullText(), leastText()},
 	}
 	consenting = verb{

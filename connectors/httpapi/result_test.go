@@ -264,9 +264,9 @@ func TestMatchComparesWithWhatATemplateWrote(t *testing.T) {
 		tag := r.URL.Query().Get("tag")
 		return answering(200, `[{"id": 1, "tag": "`+strings.ToUpper(tag)+`"}, {"id": 2, "tag": "`+tag+`"}]`)(r)
 	})
-	refs, err := opened(t, "https://crm.example.com", find, way).(connectors.MessageFinder).FindMessages(t.Context(), []connectors.Record{{Key: "main/1"}})
+	found, err := opened(t, "https://crm.example.com", find, way).(connectors.MessageFinder).FindMessages(t.Context(), []connectors.Record{{Key: "main/1"}})
 	require.NoError(t, err)
-	require.Equal(t, []connectors.Ref{{ID: "2"}}, refs)
+	require.Equal(t, [][]connectors.Found{{{Ref: connectors.Ref{ID: "2"}}}}, found)
 }
 
 func TestBatchNeedsAnItemForEachText(t *testing.T) {

@@ -283,15 +283,15 @@ func (a api) search(ctx context.Context, op string, of recordType, ask searchReq
 	}
 }
 
-// associations answers which communications each contact has. A contact that is
+// associations answers which records of one type each of another has. One that is
 // gone has none.
-func (a api) associations(ctx context.Context, op string, ids []string) (map[string][]string, error) {
+func (a api) associations(ctx context.Context, op string, from, to recordType, ids []string) (map[string][]string, error) {
 	found := map[string][]string{}
 	var ask []cursor
 	for _, id := range unique(ids) {
 		ask = append(ask, cursor{ID: id})
 	}
-	path := "crm/associations/" + a.version + "/contacts/communications/batch/read"
+	path := "crm/associations/" + a.version + "/" + string(from) + "/" + string(to) + "/batch/read"
 	for len(ask) > 0 {
 		now := ask[:min(len(ask), maxInputs)]
 		ask = ask[len(now):]

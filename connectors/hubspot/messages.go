@@ -1,10 +1,8 @@
 package hubspot
 
 import (
-	"cmp"
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -209,98 +207,12 @@ func (c *Connector) records(ctx context.Context, changes []connectors.StatusChan
 			unknown, at = append(unknown, connectors.Record{Key: s.Key, Contact: s.Contact}), append(at, i)
 		}
 	}
-	refs, err := c.onTimeline(ctx, "update status", unknown)
+	found, err := c.onTimeline(ctx, "update status", unknown)
 	if err != nil {
 		return nil, err
 	}
-	for i, ref := range refs {
-		ids[at[i]] = ref.ID
+	for i := range found {
+		ids[at[i]] = connectors.Oldest(found[i]).ID
 	}
 	return ids, nil
-}
-
-// FindMessages implements connectors.MessageFinder in one request by key, in class
-// D in one for the contacts and one for each hundred of their texts.
-func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
-	const op = "find messages"
-	if c.cfg.class() == connectors.ClassD {
-		return c.onTimeline(ctx, op, records)
-	}
-	return c.byKey(ctx, op, records)
-}
-
-// idProperty is by which texts are named, empty for HubSpot's own ids.
-func (c *Connector) idProperty() string {
-	if c.cfg.class() == connectors.ClassC {
-		return c.cfg.Fields.Key
-	}
-	return ""
-}
-
-func (c *Connector) byKey(ctx context.Context, op string, records []connectors.Record) ([]connectors.Ref, error) {
-	ids := make([]string, len(records))
-	for i, r := range records {
-		ids[i] = encoded(r.Key)
-	}
-	key := c.cfg.Fields.Key
-	found, err := c.api.read(ctx, op, communications, key, ids, []string{key})
-	if err != nil {
-		return nil, err
-	}
-	refs := make([]connectors.Ref, len(records))
-	for i, id := range ids {
-		refs[i] = c.textRef(found[id].ID, records[i].Contact)
-	}
-	return refs, nil
-}
-
-func (c *Connector) onTimeline(ctx context.Context, op string, records []connectors.Record) ([]connectors.Ref, error) {
-	refs := make([]connectors.Ref, len(records))
-	timelines, err := c.timelines(ctx, op, records, cmp.Or(c.cfg.Fields.Key, fieldBody))
-	if err != nil {
-		return nil, err
-	}
-	for i, r := range records {
-		for _, o := range timelines[r.Contact.ID] {
-			if c.holds(o, r.Key) && refs[i].Zero() {
-				refs[i] = c.textRef(o.ID, r.Contact)
-			}
-		}
-	}
-	return refs, nil
-}
-
-// holds reports whether a communication is the text with that key.
-func (c *Connector) holds(o object, key string) bool {
-	if f := c.cfg.Fields.Key; f != "" {
-		return o.Properties[f] == encoded(key)
-	}
-	return strings.Contains(o.Properties[fieldBody], marker(key))
-}
-
-// timelines answers the communications of the records' contacts.
-func (c *Connector) timelines(ctx context.Context, op string, records []connectors.Record, fields ...string) (map[string][]object, error) {
-	var people []string
-	for _, r := range records {
-		if !r.Contact.Zero() {
-			people = append(people, r.Contact.ID)
-		}
-	}
-	of, err := c.api.associations(ctx, op, people)
-	if err != nil {
-		return nil, err
-	}
-	found, err := c.api.read(ctx, op, communications, "", slices.Concat(slices.Collect(maps.Values(of))...), fields)
-	if err != nil {
-		return nil, err
-	}
-	timelines := map[string][]object{}
-	for contact, ids := range of {
-		for _, id := range ids {
-			if o, there := found[id]; there {
-				timelines[contact] = append(timelines[contact], o)
-			}
-		}
-	}
-	return timelines, nil
 }

@@ -31,22 +31,34 @@ type text struct {
 	ID        int              `json:"id"`
 	MessageID string           `json:"message_id"`
 	Subject   optional[string] `json:"subject"`
+	Model     optional[string] `json:"model"`
+	RecordID  optional[int]    `json:"res_id"`
 }
 
-// texts answers those that are there, by their keys.
+// texts answers the first of those that are there, by their keys.
 func (a *api) texts(ctx context.Context, op string, keys []string) (map[string]text, error) {
+	all, err := a.allTexts(ctx, op, keys)
+	there := map[string]text{}
+	for key, found := range all {
+		there[key] = found[0]
+	}
+	return there, err
+}
+
+// allTexts answers those that are there, by their keys, the oldest first.
+func (a *api) allTexts(ctx context.Context, op string, keys []string) (map[string][]text, error) {
 	byID := map[string]string{}
 	for _, key := range keys {
 		byID[messageID(key)] = key
 	}
 	found, err := search[text](ctx, a, query{
-		op: op, model: "mail.message", fields: []string{"message_id", "subject"},
+		op: op, model: "mail.message", fields: []string{"message_id", "subject", "model", "res_id"},
 		domain: allOf(term{"message_id", "in", slices.Sorted(maps.Keys(byID))}),
 	})
-	there := map[string]text{}
+	there := map[string][]text{}
 	for _, t := range found {
-		if key, ours := byID[t.MessageID]; ours && there[key].ID == 0 {
-			there[key] = t
+		if key, ours := byID[t.MessageID]; ours {
+			there[key] = append(there[key], t)
 		}
 	}
 	return there, err
@@ -338,19 +350,30 @@ func marked(subject string, s sms.Status, reason string) string {
 }
 
 // FindMessages implements connectors.MessageFinder in one request.
-func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
-	there, err := c.api.texts(ctx, "find messages", keysOf(records))
+	there, err := c.api.allTexts(ctx, "find messages", keysOf(records))
 	if err != nil {
 		return nil, err
 	}
-	refs := make([]connectors.Ref, len(records))
+	found := make([][]connectors.Found, len(records))
 	for i, r := range records {
-		if t, found := there[r.Key]; found {
-			refs[i] = c.api.textRef(t.ID)
+		for _, t := range there[r.Key] {
+			found[i] = append(found[i], c.found(t))
 		}
 	}
-	return refs, nil
+	return found, nil
+}
+
+// found answers a text, and on whose chatter it stands.
+func (c *Connector) found(t text) connectors.Found {
+	f := connectors.Found{Ref: c.api.textRef(t.ID)}
+	for _, of := range []contactTable{{typeContact, partner}, {typeLead, lead}} {
+		if id := t.RecordID.Value; id != 0 && t.Model.Value == of.model {
+			f.Contacts = []connectors.Ref{c.contactRef(of, id)}
+		}
+	}
+	return f
 }

@@ -35,6 +35,7 @@ type (
 		Busy              *bool         `json:"busy,omitempty"`
 		Note              string        `json:"note,omitempty"`
 		PublicDescription string        `json:"public_description,omitempty"`
+		PersonID          id            `json:"person_id,omitempty"` // the primary participant; read only
 		IsDeleted         bool          `json:"is_deleted,omitempty"`
 	}
 	participant struct {

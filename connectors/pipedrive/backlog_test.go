@@ -110,7 +110,7 @@ func deliver(t *testing.T, c *pipedrive.Connector, r connectors.Record) {
 		require.False(t, out.Err.Kind.Permanent(), "%v", out.Err)
 		for out.Err.Ambiguous {
 			found, err := c.FindMessages(t.Context(), []connectors.Record{r})
-			if err == nil && !found[0].Zero() {
+			if err == nil && len(found[0]) > 0 {
 				return
 			}
 			out.Err.Ambiguous = err != nil

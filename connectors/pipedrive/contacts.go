@@ -96,10 +96,14 @@ func carries(p sms.Phone, raw []string) bool {
 	return slices.ContainsFunc(raw, func(r string) bool { return phones.Same(p, r) })
 }
 
+func (c *Connector) personRef(ctx context.Context, person id) connectors.Ref {
+	return connectors.Ref{Type: contactType, ID: person.String(), URL: c.api.personURL(ctx, person.String())}
+}
+
 // contact answers a person in the words of the contract.
 func (c *Connector) contact(ctx context.Context, p sms.Phone, who person, raw []string) connectors.Contact {
 	out := connectors.Contact{
-		Ref:  connectors.Ref{Type: contactType, ID: who.ID.String(), URL: c.api.personURL(ctx, who.ID.String())},
+		Ref:  c.personRef(ctx, who.ID),
 		Name: who.Name, Phones: numbers(p, raw), OwnerID: who.OwnerID.String(),
 	}
 	out.Updated, _ = time.Parse(time.RFC3339, who.UpdateTime)

@@ -84,14 +84,14 @@ func (c *Connector) UpdateStatus(ctx context.Context, changes []connectors.Statu
 	return each(op, changes, func(s connectors.StatusChange) (connectors.Ref, connectors.State, error) {
 		ref := s.Record
 		if ref.Zero() {
-			found, err := c.find(ctx, op, s.Key, s.Contact, s.Message.At)
+			found, err := c.find(ctx, op, s.Key, s.Contact, s.Message.At, 1)
 			if err != nil {
-				return found, "", err
+				return ref, "", err
 			}
-			if found.Zero() {
-				return found, "", gone(op)
+			if len(found) == 0 {
+				return ref, "", gone(op)
 			}
-			ref = found
+			ref = found[0].Ref
 		}
 		return ref, connectors.Written, c.api.describe(ctx, op, ref.ID, marker(s.Key)+" "+statusLine(s))
 	})
@@ -100,30 +100,46 @@ func (c *Connector) UpdateStatus(ctx context.Context, changes []connectors.Statu
 // FindMessages implements connectors.MessageFinder in one request for each text:
 // by its record, where that is remembered, else in the list of its person's
 // activities. In texts of nobody it reads everything that changed since.
-func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
-	refs := make([]connectors.Ref, len(records))
+func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
+	found := make([][]connectors.Found, len(records))
 	for i, r := range records {
-		ref, err := c.look(ctx, r)
-		if err != nil {
+		var err error
+		if found[i], err = c.look(ctx, r); err != nil {
 			return nil, err
 		}
-		refs[i] = ref
 	}
-	return refs, nil
+	return found, nil
 }
 
-func (c *Connector) look(ctx context.Context, r connectors.Record) (connectors.Ref, error) {
+func (c *Connector) look(ctx context.Context, r connectors.Record) ([]connectors.Found, error) {
 	const op = "find messages"
 	if !r.Known.Zero() {
 		a, err := c.api.activity(ctx, op, r.Known.ID)
 		if err == nil {
-			return c.ref(ctx, a.ID, r.Contact), nil
+			return []connectors.Found{c.found(ctx, a)}, nil
 		}
 		if connectors.AsError(op, err).Kind != connectors.NotFound {
-			return connectors.Ref{}, err
+			return nil, err
 		}
 	}
-	return c.find(ctx, op, r.Key, r.Contact, r.Message.At)
+	return c.find(ctx, op, r.Key, r.Contact, r.Message.At, 0)
+}
+
+// found answers an activity, and on whose timelines it stands.
+func (c *Connector) found(ctx context.Context, a activity) connectors.Found {
+	people := []id{a.PersonID}
+	for _, p := range a.Participants {
+		if p.PersonID != a.PersonID {
+			people = append(people, p.PersonID)
+		}
+	}
+	f := connectors.Found{Ref: c.ref(ctx, a.ID, connectors.Ref{ID: a.PersonID.String()})}
+	for _, p := range people {
+		if p != "" {
+			f.Contacts = append(f.Contacts, c.personRef(ctx, p))
+		}
+	}
+	return f
 }
 
 // early is how long before the instant of a text its record may have been written,
@@ -131,16 +147,19 @@ func (c *Connector) look(ctx context.Context, r connectors.Record) (connectors.R
 // of its own.
 const early = 7 * 24 * time.Hour
 
-// find looks for the text with that key. The zero Ref: it is not there.
-func (c *Connector) find(ctx context.Context, op, key string, contact connectors.Ref, at time.Time) (connectors.Ref, error) {
-	var found connectors.Ref
+// find looks for the texts with that key, the oldest first: for so many of the
+// newest, or for all where most is 0, for which it reads to the end.
+func (c *Connector) find(ctx context.Context, op, key string, contact connectors.Ref, at time.Time, most int) ([]connectors.Found, error) {
+	var found []connectors.Found
 	err := c.api.activities(ctx, op, contact.ID, since(at), func(page []activity) bool {
-		i := slices.IndexFunc(page, func(a activity) bool { return keyOf(a) == key })
-		if i >= 0 {
-			found = c.ref(ctx, page[i].ID, contact)
+		for _, a := range page { // the newest first
+			if keyOf(a) == key {
+				found = append(found, c.found(ctx, a))
+			}
 		}
-		return i >= 0
+		return most > 0 && len(found) >= most
 	})
+	slices.Reverse(found)
 	return found, err
 }
 

@@ -24,7 +24,7 @@ func readBack(t *testing.T, c *pipedrive.Connector, r connectors.Record) connect
 	t.Helper()
 	found, err := c.FindMessages(t.Context(), []connectors.Record{r})
 	require.NoError(t, err)
-	return found[0]
+	return connectors.Oldest(found[0])
 }
 
 // What a text costs, in tokens: the figures of docs/connectors/pipedrive.md.

@@ -108,7 +108,7 @@ func (d document) find(method, path string) (cost int, ok bool) {
 func TestPropertiesAreTheVendors(t *testing.T) {
 	t.Parallel()
 	const v1, v2 = "openapi-v1.yaml", "openapi-v2.yaml"
-	activity := "id is_deleted note public_description subject due_date due_time next_cursor"
+	activity := "id is_deleted note public_description subject due_date due_time person_id participants next_cursor"
 	person := "id name owner_id phones value update_time is_deleted"
 	for _, c := range []struct{ file, method, path, params, writes, reads string }{
 		{v2, "get", "/activities", "person_id updated_since sort_by sort_direction limit cursor", "", activity},

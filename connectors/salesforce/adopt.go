@@ -38,8 +38,8 @@ func (c *Connector) AdoptMessages(ctx context.Context, records []connectors.Reco
 	var taken []connectors.Record
 	var of []update
 	for i, r := range records {
-		if !known[i].Zero() {
-			out[i] = connectors.Outcome{Ref: known[i], State: connectors.Existed}
+		if len(known[i]) > 0 {
+			out[i] = connectors.Outcome{Ref: known[i][0].Ref, State: connectors.Existed}
 			continue
 		}
 		n := nearest(r, free)

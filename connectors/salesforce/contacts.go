@@ -45,6 +45,14 @@ func objectOf(id string) string {
 	return contact
 }
 
+// typeOf answers Ref.Type of a person's record.
+func typeOf(id string) string {
+	if objectOf(id) == lead {
+		return refLead
+	}
+	return refContact
+}
+
 func (c *Connector) objects() []string {
 	if c.cfg.Leads {
 		return []string{contact, lead}
@@ -218,10 +226,7 @@ func (c *Connector) carries(r record, p sms.Phone) bool {
 // numbers.
 func (c *Connector) contact(r record, p sms.Phone, pages string) connectors.Contact {
 	id := r.str("Id")
-	out := connectors.Contact{Ref: ref(refContact, pages, id), Name: r.str("Name"), Phones: []sms.Phone{p}}
-	if objectOf(id) == lead {
-		out.Type = refLead
-	}
+	out := connectors.Contact{Ref: ref(typeOf(id), pages, id), Name: r.str("Name"), Phones: []sms.Phone{p}}
 	for _, field := range c.cfg.phones(objectOf(id)) {
 		if other, err := sms.ParsePhone(r.str(field), phones.Region(p)); err == nil && !slices.Contains(out.Phones, other) {
 			out.Phones = append(out.Phones, other)

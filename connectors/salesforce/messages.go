@@ -1,6 +1,7 @@
 package salesforce
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -8,6 +9,7 @@ import (
 	"maps"
 	"net/http"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -118,8 +120,8 @@ func (c *Connector) name(ctx context.Context, records []connectors.Record, out [
 		switch {
 		case err != nil:
 			out[i] = connectors.Outcome{State: connectors.Failed, Err: connectors.AsError("put messages", err)}
-		case !found[n].Zero():
-			out[i] = connectors.Outcome{Ref: found[n], State: connectors.Existed}
+		case len(found[n]) > 0:
+			out[i] = connectors.Outcome{Ref: found[n][0].Ref, State: connectors.Existed}
 		}
 	}
 }
@@ -158,7 +160,7 @@ func (c *Connector) idsOf(ctx context.Context, op string, changes []connectors.S
 	byKey, err := c.byKey(ctx, op, keys)
 	for i, s := range changes {
 		if ids[i] == "" {
-			ids[i] = byKey[encodeKey(s.Key)]
+			ids[i] = connectors.Oldest(byKey[encodeKey(s.Key)]).ID
 		}
 	}
 	return ids, err
@@ -222,7 +224,7 @@ func (u update) record() record {
 
 // FindMessages implements connectors.MessageFinder. It reads the database, not
 // the search index, so that it sees everything at once.
-func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -230,34 +232,40 @@ func (c *Connector) FindMessages(ctx context.Context, records []connectors.Recor
 	for i, r := range records {
 		keys[i] = r.Key
 	}
-	ids, err := c.byKey(ctx, "find messages", keys)
+	byKey, err := c.byKey(ctx, "find messages", keys)
 	if err != nil {
 		return nil, err
 	}
-	pages := c.api.pages(ctx)
-	refs := make([]connectors.Ref, len(records))
+	found := make([][]connectors.Found, len(records))
 	for i, key := range keys {
-		if id := ids[encodeKey(key)]; id != "" {
-			refs[i] = ref(refTask, pages, id)
-		}
+		found[i] = byKey[encodeKey(key)]
 	}
-	return refs, nil
+	return found, nil
 }
 
-// byKey answers the ids of the records with those keys, by the key as it is
-// stored.
-func (c *Connector) byKey(ctx context.Context, op string, keys []string) (map[string]string, error) {
+// byKey answers the records with those keys, by the key as it is stored, the
+// oldest first: several only where the key's field is not unique.
+func (c *Connector) byKey(ctx context.Context, op string, keys []string) (map[string][]connectors.Found, error) {
 	encoded := make([]string, len(keys))
 	for i, key := range keys {
 		encoded[i] = encodeKey(key)
 	}
-	soql := "SELECT Id, " + c.cfg.Fields.Key + " FROM Task WHERE IsDeleted = false AND " + c.cfg.Fields.Key + " IN"
+	soql := "SELECT Id, WhoId, CreatedDate, " + c.cfg.Fields.Key + " FROM Task WHERE IsDeleted = false AND " + c.cfg.Fields.Key + " IN"
 	found, err := c.api.where(ctx, op, soql, encoded)
-	ids := map[string]string{}
+	// All instants are in UTC and of the same form.
+	slices.SortStableFunc(found, func(a, b record) int {
+		return cmp.Or(strings.Compare(a.str("CreatedDate"), b.str("CreatedDate")), strings.Compare(a.str("Id"), b.str("Id")))
+	})
+	pages, byKey := c.api.pages(ctx), map[string][]connectors.Found{}
 	for _, r := range found {
-		ids[r.str(c.cfg.Fields.Key)] = r.str("Id")
+		f := connectors.Found{Ref: ref(refTask, pages, r.str("Id"))}
+		if who := r.str("WhoId"); who != "" {
+			f.Contacts = []connectors.Ref{ref(typeOf(who), pages, who)}
+		}
+		key := r.str(c.cfg.Fields.Key)
+		byKey[key] = append(byKey[key], f)
 	}
-	return ids, err
+	return byKey, err
 }
 
 // encodeKey writes a key so that it differs from every other one even where case

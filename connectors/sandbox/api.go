@@ -50,8 +50,9 @@ type (
 		Items []T `json:"items"`
 	}
 	result struct {
-		Status int    `json:"status"`
-		ID     string `json:"id"`
+		Status  int    `json:"status"`
+		ID      string `json:"id"`
+		Contact string `json:"contact"` // of a text that was found
 	}
 	results struct {
 		Results []result `json:"results"`
@@ -107,8 +108,21 @@ func (a api) page(contact, text connectors.Ref) string {
 
 // contact answers a contact in the words of the contract.
 func (a api) contact(c contact) connectors.Contact {
-	ref := connectors.Ref{Type: contactType, ID: c.ID, URL: a.pages + "/contacts/" + rest.Path(c.ID)}
-	return connectors.Contact{Ref: ref, Name: c.Name, Phones: c.Phones, OwnerID: c.OwnerID, Updated: c.Updated}
+	return connectors.Contact{Ref: a.contactRef(c.ID), Name: c.Name, Phones: c.Phones, OwnerID: c.OwnerID, Updated: c.Updated}
+}
+
+func (a api) contactRef(id string) connectors.Ref {
+	return connectors.Ref{Type: contactType, ID: id, URL: a.pages + "/contacts/" + rest.Path(id)}
+}
+
+// found answers a text, of whose key there is one at most.
+func (a api) found(r result) connectors.Found {
+	f := connectors.Found{Ref: connectors.Ref{ID: r.ID}}
+	if r.Contact != "" {
+		f.Contacts = []connectors.Ref{a.contactRef(r.Contact)}
+	}
+	f.URL = a.page(connectors.Ref{ID: r.Contact}, f.Ref)
+	return f
 }
 
 func (a api) findContacts(ctx context.Context, phones []sms.Phone) ([][]contact, error) {

@@ -100,7 +100,7 @@ func (c *Connector) SetConsent(ctx context.Context, changes []connectors.Consent
 }
 
 // FindMessages implements connectors.MessageFinder in one request.
-func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -112,11 +112,13 @@ func (c *Connector) FindMessages(ctx context.Context, records []connectors.Recor
 	if err != nil {
 		return nil, err
 	}
-	refs := make([]connectors.Ref, len(records))
+	found := make([][]connectors.Found, len(records))
 	for i, r := range results {
-		refs[i].ID = r.ID
+		if r.ID != "" {
+			found[i] = []connectors.Found{c.api.found(r)}
+		}
 	}
-	return refs, nil
+	return found, nil
 }
 
 // FindContacts implements connectors.ContactFinder in one request. The CRM

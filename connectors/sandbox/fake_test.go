@@ -131,3 +131,12 @@ func (f *fake) DeleteContact(id string) { require.NoError(f.t, f.crm.Delete(id))
 func (f *fake) EditMessage(id, body, status string) {
 	require.NoError(f.t, f.crm.EditMessage(id, body, sms.Status(status)))
 }
+
+// DeleteMessage implements fakes.Meddler.
+func (f *fake) DeleteMessage(id string) { require.NoError(f.t, f.crm.DeleteMessage(id)) }
+
+// MoveMessage implements fakes.Meddler.
+func (f *fake) MoveMessage(id, contact string) { require.NoError(f.t, f.crm.MoveMessage(id, contact)) }
+
+// CopyMessage implements fakes.Meddler: there is one text to a key.
+func (*fake) CopyMessage(string) string { return "" }

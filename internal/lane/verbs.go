@@ -180,15 +180,15 @@ func (l *Lane) findMessages(ctx context.Context, records []connectors.Record) []
 	if !ok {
 		return fill(out, read{err: unsupported("find messages")})
 	}
-	refs, err := finder.FindMessages(ctx, records)
-	if err == nil && len(refs) != len(records) {
-		err = wrongLength{len(refs), len(records)}
+	texts, err := finder.FindMessages(ctx, records)
+	if err == nil && len(texts) != len(records) {
+		err = wrongLength{len(texts), len(records)}
 	}
 	if err != nil {
 		return fill(out, read{err: readError("find messages", err)})
 	}
 	for i := range out {
-		out[i].ref = refs[i]
+		out[i].ref = connectors.Oldest(texts[i])
 	}
 	return out
 }

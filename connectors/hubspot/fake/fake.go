@@ -81,6 +81,7 @@ type Fake struct {
 var (
 	_ fakes.Fake         = (*Fake)(nil)
 	_ fakes.MessageAdder = (*Fake)(nil)
+	_ fakes.Meddler      = (*Fake)(nil)
 	_ fakes.OwnerAdder   = (*Fake)(nil)
 	_ fakes.FieldRemover = (*Fake)(nil)
 	_ fakes.FieldNamer   = (*Fake)(nil)
@@ -296,6 +297,31 @@ func (f *Fake) DeleteContact(id string) {
 	if r := f.byID[id]; r != nil {
 		r.archived = true
 	}
+}
+
+// DeleteMessage implements fakes.Meddler.
+func (f *Fake) DeleteMessage(id string) { f.DeleteContact(id) }
+
+// MoveMessage implements fakes.Meddler.
+func (f *Fake) MoveMessage(id, contact string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if r := f.byID[id]; r != nil {
+		r.contacts = []string{contact}
+	}
+}
+
+// CopyMessage implements fakes.Meddler. A unique key is on one record only.
+func (f *Fake) CopyMessage(id string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	r := f.byID[id]
+	if key := f.schema[communications]["justcall_message_id"]; r == nil || key != nil && key.Unique {
+		return ""
+	}
+	second := f.store(communications, r.values)
+	second.contacts = slices.Clone(r.contacts)
+	return second.id
 }
 
 // EditMessage implements fakes.Store.

@@ -65,6 +65,7 @@ type Odoo struct {
 
 var (
 	_ fakes.Fake       = (*Odoo)(nil)
+	_ fakes.Meddler    = (*Odoo)(nil)
 	_ fakes.OwnerAdder = (*Odoo)(nil)
 	_ fakes.FieldNamer = (*Odoo)(nil)
 )

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"maps"
 	"net/url"
 	"regexp"
 	"strconv"
@@ -29,9 +30,23 @@ func (o *Odoo) Messages() []fakes.Message {
 	t := o.tables["mail.message"]
 	out := []fakes.Message{}
 	for _, id := range t.ids() {
-		out = append(out, o.message(t.records[id], keys[id]))
+		key, ours := keys[id]
+		if !ours { // a copy has no external id
+			key = keyOf(t.records[id].text("message_id"))
+		}
+		out = append(out, o.message(t.records[id], key))
 	}
 	return out
+}
+
+// keyOf decodes a Message-ID, "" where it is not the connector's.
+func keyOf(messageID string) string {
+	encoded, ours := strings.CutSuffix(strings.TrimPrefix(messageID, "<"), "@crmsync>")
+	if !ours {
+		return ""
+	}
+	key, _ := url.PathUnescape(encoded)
+	return key
 }
 
 func (o *Odoo) message(r record, key string) fakes.Message {
@@ -169,6 +184,36 @@ func (o *Odoo) EditMessage(id, body, to string) {
 	n, _ := strconv.Atoi(id)
 	r := o.tables["mail.message"].records[n]
 	r["body"], r["subject"] = body, status.ReplaceAllString(r.text("subject"), "")+" ["+to+"]"
+}
+
+// DeleteMessage implements fakes.Meddler. External ids go with their records.
+func (o *Odoo) DeleteMessage(id string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, _ := strconv.Atoi(id)
+	delete(o.tables["mail.message"].records, n)
+	maps.DeleteFunc(o.xids, func(_ string, x xid) bool { return x.model == "mail.message" && x.id == n })
+}
+
+// MoveMessage implements fakes.Meddler.
+func (o *Odoo) MoveMessage(id, contact string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, _ := strconv.Atoi(id)
+	to, _ := strconv.Atoi(contact)
+	r := o.tables["mail.message"].records[n]
+	r["res_id"], r["model"] = to, "res.partner"
+	if o.tables["crm.lead"].records[to] != nil {
+		r["model"] = "crm.lead"
+	}
+}
+
+// CopyMessage implements fakes.Meddler: nothing keeps a Message-ID to one record.
+func (o *Odoo) CopyMessage(id string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	n, _ := strconv.Atoi(id)
+	return strconv.Itoa(o.add("mail.message", maps.Clone(o.tables["mail.message"].records[n])))
 }
 
 // Poison implements fakes.Fake.

@@ -69,6 +69,7 @@ type Fake struct {
 var (
 	_ fakes.Fake         = (*Fake)(nil)
 	_ fakes.MessageAdder = (*Fake)(nil)
+	_ fakes.Meddler      = (*Fake)(nil)
 	_ fakes.OwnerAdder   = (*Fake)(nil)
 	_ fakes.FieldRemover = (*Fake)(nil)
 	_ fakes.FieldNamer   = (*Fake)(nil)
@@ -256,13 +257,38 @@ func (f *Fake) EditMessage(id, body, status string) {
 	}
 }
 
-// DeleteMessage deletes a record, as a person would.
+// DeleteMessage implements fakes.Meddler.
 func (f *Fake) DeleteMessage(id string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if a := f.activity(id); a != nil {
 		a.IsDeleted = true
 	}
+}
+
+// MoveMessage implements fakes.Meddler.
+func (f *Fake) MoveMessage(id, contact string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a, p := f.activity(id), f.person(contact)
+	if a == nil || p == nil {
+		return
+	}
+	a.Participants, a.UpdateTime = []participant{{PersonID: p.ID, Primary: true}}, now()
+	a.link()
+}
+
+// CopyMessage implements fakes.Meddler.
+func (f *Fake) CopyMessage(id string) string {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	a := f.activity(id)
+	if a == nil {
+		return ""
+	}
+	second := &activity{activityBody: a.activityBody}
+	second.Participants = slices.Clone(a.Participants)
+	return strconv.Itoa(f.file(second).ID)
 }
 
 // AddMessage implements fakes.MessageAdder. What JustCall's own integration writes

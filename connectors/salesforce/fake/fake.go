@@ -63,6 +63,7 @@ type Org struct {
 var (
 	_ fakes.Fake         = (*Org)(nil)
 	_ fakes.MessageAdder = (*Org)(nil)
+	_ fakes.Meddler      = (*Org)(nil)
 	_ fakes.OwnerAdder   = (*Org)(nil)
 	_ fakes.FieldRemover = (*Org)(nil)
 	_ fakes.FieldNamer   = (*Org)(nil)

@@ -1,6 +1,7 @@
 package fake
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -138,6 +139,26 @@ func (o *Org) TextField() string { return "Title" }
 // DeleteContact implements fakes.Store: it is in the recycle bin then.
 func (o *Org) DeleteContact(id string) {
 	o.change(id, func(r *row) { r.deleted = true })
+}
+
+// DeleteMessage implements fakes.Meddler.
+func (o *Org) DeleteMessage(id string) { o.DeleteContact(id) }
+
+// MoveMessage implements fakes.Meddler.
+func (o *Org) MoveMessage(id, contact string) {
+	o.change(id, func(r *row) { r.values["WhoId"] = contact })
+}
+
+// CopyMessage implements fakes.Meddler. A unique key is on one Task only.
+func (o *Org) CopyMessage(id string) string {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	tasks := o.objects["Task"]
+	r := tasks.find(id)
+	if r == nil || tasks.fields[keyField].unique {
+		return ""
+	}
+	return o.insert(tasks, maps.Clone(r.values)).id
 }
 
 // Convert makes a lead one that was converted: it is there, and takes nothing.

@@ -21,7 +21,9 @@ type (
 	Result struct {
 		Status int    `json:"status"`
 		ID     string `json:"id,omitempty"`
-		Error  string `json:"error,omitempty"`
+		// Contact is that of a text that was found; empty: it is unlinked.
+		Contact string `json:"contact,omitempty"`
+		Error   string `json:"error,omitempty"`
 	}
 	// Results answers a Batch.
 	Results struct {
@@ -51,6 +53,7 @@ const maxBody = 32 << 20
 //	POST   /api/messages/find    Batch of keys          Results
 //	PATCH  /api/messages/status  Batch of StatusChange  Results
 //	PATCH  /api/messages/{id}    {"body","status"}      edit, as a person
+//	DELETE /api/messages/{id}                           delete, as a person
 func (c *CRM) Handler() http.Handler {
 	mux := http.NewServeMux()
 	c.apiRoutes(mux)
@@ -88,8 +91,8 @@ func (c *CRM) apiRoutes(mux *http.ServeMux) {
 		return 207, putResults(items), err
 	}))
 	mux.HandleFunc("POST /api/messages/find", take(func(_ *http.Request, b Batch[string]) (int, any, error) {
-		ids, err := c.FindMessages(b.Items)
-		return 207, findResults(ids), err
+		texts, err := c.FindMessages(b.Items)
+		return 207, findResults(texts), err
 	}))
 	mux.HandleFunc("PATCH /api/messages/status", take(func(_ *http.Request, b Batch[StatusChange]) (int, any, error) {
 		items, err := c.UpdateStatus(b.Items)
@@ -117,6 +120,9 @@ func (c *CRM) personRoutes(mux *http.ServeMux) {
 	) (int, any, error) {
 		return 200, empty{}, c.EditMessage(r.PathValue("id"), b.Body, b.Status)
 	}))
+	mux.HandleFunc("DELETE /api/messages/{id}", func(w http.ResponseWriter, r *http.Request) {
+		reply(w, 200, empty{}, c.DeleteMessage(r.PathValue("id")))
+	})
 }
 
 // guard lets in who knows the token, as bearer or as password.
@@ -196,11 +202,11 @@ func putResults(items []Put) Results {
 	return out
 }
 
-func findResults(ids []string) Results {
-	out := Results{Results: make([]Result, len(ids))}
-	for i, id := range ids {
-		out.Results[i] = Result{Status: http.StatusOK, ID: id}
-		if id == "" {
+func findResults(texts []Message) Results {
+	out := Results{Results: make([]Result, len(texts))}
+	for i, m := range texts {
+		out.Results[i] = Result{Status: http.StatusOK, ID: m.ID, Contact: m.Contact}
+		if m.ID == "" {
 			out.Results[i].Status = http.StatusNotFound
 		}
 	}

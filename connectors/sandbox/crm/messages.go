@@ -140,18 +140,69 @@ func (c *CRM) Messages() ([]Message, error) {
 	return out, err
 }
 
-// FindMessages answers, for each key in order, the id of its text, "" for none.
-func (c *CRM) FindMessages(keys []string) ([]string, error) {
-	ids := make([]string, len(keys))
-	err := c.db.View(func(tx *bbolt.Tx) error {
+// FindMessages answers, for each key in order, its text, one without an id for
+// none.
+func (c *CRM) FindMessages(keys []string) ([]Message, error) {
+	texts := make([]Message, len(keys))
+	err := c.db.View(func(tx *bbolt.Tx) (err error) {
 		for i, key := range keys {
-			if id := tx.Bucket(messageKeys).Get([]byte(key)); id != nil {
-				ids[i] = keyID(id)
+			id := tx.Bucket(messageKeys).Get([]byte(key))
+			if id == nil {
+				continue
+			}
+			if texts[i], _, err = load[Message](tx, messagesBucket, keyID(id)); err != nil {
+				return err
 			}
 		}
 		return nil
 	})
-	return ids, err
+	return texts, err
+}
+
+// DeleteMessage deletes a text, as a person would. Its key may be written again.
+func (c *CRM) DeleteMessage(id string) error {
+	return c.update(func(tx *bbolt.Tx) error {
+		m, err := mustMessage(tx, id)
+		if err != nil {
+			return err
+		}
+		return errors.Join(
+			tx.Bucket(messageKeys).Delete([]byte(m.Key)), tx.Bucket(timeline).Delete(timelineKey(m)),
+			tx.Bucket(messagesBucket).Delete(idKey(id)), countOut(tx, m),
+		)
+	})
+}
+
+// countOut takes a text out of the summary of its contact. What it repeats of the
+// last text stays until the next one.
+func countOut(tx *bbolt.Tx, m Message) error {
+	contact, ok, err := load[Contact](tx, contactsBucket, m.Contact)
+	if err != nil || !ok {
+		return err
+	}
+	contact.Texts--
+	return save(tx, contactsBucket, contact.ID, contact)
+}
+
+// MoveMessage puts a text on another contact's timeline, as a person would.
+func (c *CRM) MoveMessage(id, into string) error {
+	return c.update(func(tx *bbolt.Tx) error {
+		m, err := mustMessage(tx, id)
+		if err != nil {
+			return err
+		}
+		moved := m
+		moved.Contact = into
+		return errors.Join(countOut(tx, m), moveText(tx, m, into), countText(tx, moved))
+	})
+}
+
+func mustMessage(tx *bbolt.Tx, id string) (Message, error) {
+	m, ok, err := load[Message](tx, messagesBucket, id)
+	if err == nil && !ok {
+		err = ErrNoMessage
+	}
+	return m, err
 }
 
 // StatusChange moves the status of the text with that key.
@@ -192,12 +243,9 @@ func (c *CRM) EditMessage(id, body string, status sms.Status) error {
 }
 
 func edit(tx *bbolt.Tx, id string, change func(*Message)) error {
-	m, ok, err := load[Message](tx, messagesBucket, id)
+	m, err := mustMessage(tx, id)
 	if err != nil {
 		return err
-	}
-	if !ok {
-		return ErrNoMessage
 	}
 	change(&m)
 	return save(tx, messagesBucket, id, m)
@@ -216,12 +264,15 @@ func moveTexts(tx *bbolt.Tx, from, into string) error {
 		if err != nil {
 			return err
 		}
-		old := timelineKey(m)
-		m.Contact = into
-		err = errors.Join(tx.Bucket(timeline).Delete(old), tx.Bucket(timeline).Put(timelineKey(m), []byte{}), save(tx, messagesBucket, id, m))
-		if err != nil {
+		if err := moveText(tx, m, into); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func moveText(tx *bbolt.Tx, m Message, into string) error {
+	old := timelineKey(m)
+	m.Contact = into
+	return errors.Join(tx.Bucket(timeline).Delete(old), tx.Bucket(timeline).Put(timelineKey(m), []byte{}), save(tx, messagesBucket, m.ID, m))
 }

@@ -101,6 +101,15 @@ func (a api) createPerson(ctx context.Context, p person) (person, error) {
 	return out, err
 }
 
+// found answers a text in the words of the contract.
+func (t text) found() connectors.Found {
+	f := connectors.Found{Ref: connectors.Ref{ID: t.ID}}
+	if t.Person != "" {
+		f.Contacts = []connectors.Ref{{Type: personType, ID: t.Person}}
+	}
+	return f
+}
+
 // contact answers a person who carries the number, in the words of the contract.
 func (p person) contact(number sms.Phone) connectors.Contact {
 	return connectors.Contact{

@@ -106,7 +106,7 @@ func (c *Connector) SetConsent(ctx context.Context, changes []connectors.Consent
 }
 
 // FindMessages implements connectors.MessageFinder in one request.
-func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([]connectors.Ref, error) {
+func (c *Connector) FindMessages(ctx context.Context, records []connectors.Record) ([][]connectors.Found, error) {
 	if len(records) == 0 {
 		return nil, nil
 	}
@@ -118,10 +118,12 @@ func (c *Connector) FindMessages(ctx context.Context, records []connectors.Recor
 	if err != nil {
 		return nil, err
 	}
-	out := make([]connectors.Ref, len(records))
-	for _, t := range texts {
-		if i := slices.Index(refs, t.Ref); i >= 0 {
-			out[i] = connectors.Ref{ID: t.ID}
+	out := make([][]connectors.Found, len(records))
+	for i, ref := range refs {
+		for _, t := range texts {
+			if t.Ref == ref {
+				out[i] = append(out[i], t.found())
+			}
 		}
 	}
 	return out, nil

@@ -133,7 +133,7 @@ func (f *Fake) searchTexts(s apiSearch) (int, any) {
 	found := []object{}
 	for _, m := range f.texts {
 		if slices.Contains(s.Refs, m.Key) {
-			found = append(found, object{"id": m.ID, "ref": m.Key})
+			found = append(found, object{"id": m.ID, "ref": m.Key, "person": m.Contact})
 		}
 	}
 	return http.StatusOK, object{"items": found}

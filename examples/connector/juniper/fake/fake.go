@@ -32,7 +32,10 @@ type person struct {
 	ref string
 }
 
-var _ fakes.Fake = (*Fake)(nil)
+var (
+	_ fakes.Fake    = (*Fake)(nil)
+	_ fakes.Meddler = (*Fake)(nil)
+)
 
 // New makes an empty CRM.
 func New() *Fake {
@@ -117,6 +120,27 @@ func (f *Fake) EditMessage(id, body, status string) {
 		}
 	}
 }
+
+// DeleteMessage implements fakes.Meddler.
+func (f *Fake) DeleteMessage(id string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.texts = slices.DeleteFunc(f.texts, func(m *fakes.Message) bool { return m.ID == id })
+}
+
+// MoveMessage implements fakes.Meddler.
+func (f *Fake) MoveMessage(id, contact string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, m := range f.texts {
+		if m.ID == id {
+			m.Contact = contact
+		}
+	}
+}
+
+// CopyMessage implements fakes.Meddler: a ref is on one text only.
+func (f *Fake) CopyMessage(string) string { return "" }
 
 func (f *Fake) id() string {
 	f.last++
