@@ -29,8 +29,19 @@ const (
 	classD  = "classd"  // no limits, and nothing that makes a repeated write harmless
 )
 
-// batch is the size of all batches.
-const batch = 100
+// batch is the size of all batches but those of the tight kind, whose quota would
+// else allow more than a small machine's Temporal can do.
+const (
+	batch      = 100
+	tightBatch = 50
+)
+
+func batchOf(kind string) int {
+	if kind == tight {
+		return tightBatch
+	}
+	return batch
+}
 
 // callTimeout is longer than answers are ever held back.
 const callTimeout = 5 * time.Minute
@@ -60,7 +71,7 @@ func searches(r *http.Request) int {
 // definitions are the connectors of the benchmarks' daemon.
 func definitions() (list []connectors.Definition) {
 	for _, kind := range []string{plain, hubspot, tight, classD} {
-		d := connectortest.Definition(connectortest.Options{MaxBatch: batch, CallTimeout: callTimeout, Limits: limits[kind]})
+		d := connectortest.Definition(connectortest.Options{MaxBatch: batchOf(kind), CallTimeout: callTimeout, Limits: limits[kind]})
 		d.Name = kind
 		list = append(list, d)
 	}
@@ -95,7 +106,7 @@ func classOf(kind string) connectors.Class {
 func newCRM(tb testing.TB, kind string, latency time.Duration, contacts int) *crm {
 	tb.Helper()
 	c := &crm{
-		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: classOf(kind), Limits: limits[kind], MaxBatch: batch}),
+		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: classOf(kind), Limits: limits[kind], MaxBatch: batchOf(kind)}),
 		kind: kind, arrived: newMarks(), contacts: contacts,
 	}
 	c.SetFaults(func(f *connectortest.Faults) { f.Latency = latency })

@@ -38,17 +38,17 @@ func tightly(b *testing.B, daemons int) {
 	st := newStack(b, sqlite, map[string]*crm{"crm": newCRM(b, tight, crmLatency, 20)})
 	st.start(daemons)
 	st.know("crm")
-	texts := size(500, 5000, 5000)
+	texts := size(500, 2500, 2500)
 	<-time.After(tightWindow) // so that the window is empty
 	o := st.drain(st.ours("crm"), "crmsync", texts)
-	scenario := fmt.Sprintf("quota, %d requests per %s, %d daemons", tightAmount, tightWindow, daemons)
+	scenario := fmt.Sprintf("quota, %d requests of %d texts per %s, %d daemons", tightAmount, tightBatch, tightWindow, daemons)
 	results.row(b, scenario, "crmsync", o)
 	results.atLeast(scenario, "texts per second, of what the quota allows", o[delivered]/allowed, 0.9)
 	results.atMost(scenario, "requests refused with 429", float64(st.crms["crm"].refused()), 0)
 }
 
 // allowed is how many texts a second the tight quota allows in full batches.
-const allowed = batch * tightAmount / float64(tightWindow/time.Second)
+const allowed = tightBatch * tightAmount / float64(tightWindow/time.Second)
 
 // drain builds up a backlog and measures how it is worked off.
 func (st *stack) drain(s *side, prefix string, n int) figures {

@@ -30,24 +30,26 @@ const (
 	strangers = 100
 )
 
-// BenchmarkVendors sends the same texts to every connector that has a fake of its
-// vendor, at once, over bad lines. Ten texts are of each contact; most contacts are
-// there, in the spelling that people use, and none is remembered.
+// BenchmarkVendors sends texts to each connector that has a fake of its vendor, over
+// bad lines. Ten texts are of each contact; most contacts are there, in the spelling
+// that people use, and none is remembered.
 func BenchmarkVendors(b *testing.B) {
+	for _, f := range all.Fakes() {
+		b.Run(f.Connector.Name, func(b *testing.B) { overBadLines(b, f.Connector.Name, f.New()) })
+	}
+}
+
+func overBadLines(b *testing.B, name string, fake fakes.Fake) {
 	texts := size(500, 2000, 10_000)
 	st := newStack(b, sqlite, nil)
-	for _, f := range all.Fakes() {
-		st.vendors = append(st.vendors, newVendor(b, f.Connector.Name, f.New(), texts/10))
-	}
+	v := newVendor(b, name, fake, texts/10)
+	st.vendors = []*vendor{v}
 	st.start(1)
 	events := ids("vendors", texts)
 	begun := time.Now()
 	pile(b, st.vendorSide(texts/10), events)
 	st.settle()
-	took := time.Since(begun)
-	for _, v := range st.vendors {
-		v.judge(b, texts, took)
-	}
+	v.judge(b, texts, time.Since(begun))
 }
 
 func (st *stack) vendorSide(contacts int) *side {
