@@ -62,8 +62,10 @@ type Harness struct {
 	Waive map[string]string
 }
 
-// Fake is a running fake of a vendor.
+// Fake is a running fake of a vendor; [Serve] makes one.
 type Fake struct {
+	// URL is the fake's address, where the test that started it wants to know it.
+	URL string
 	// Config is the instance's settings, in YAML.
 	Config string
 	// Transport leads to the fake; nil means over the network.

@@ -1,12 +1,8 @@
 package hubspot_test
 
 import (
-	"encoding/json"
 	"flag"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -26,21 +22,24 @@ var update = flag.Bool("update", false, "rewrite the golden files")
 type account struct {
 	*fake.Fake
 	*hubspot.Connector
-	server *httptest.Server
+	served connectortest.Fake
 }
 
 // open opens a connector on a fresh account; settings are further lines.
 func open(t testing.TB, options fake.Options, settings string) account {
 	f := fake.New(options)
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	return account{f, connect(t, server, f.Config(server.URL)+settings), server}
+	served := connectortest.Serve(t, f, settings)
+	return account{f, connect(t, served), served}
 }
 
-func connect(t testing.TB, server *httptest.Server, settings string) *hubspot.Connector {
-	c, err := hubspot.Definition().Open(connectortest.Config("hubspot", settings), connectors.Env{Client: server.Client()})
-	require.NoError(t, err)
-	return c.(*hubspot.Connector)
+func connect(t testing.TB, served connectortest.Fake) *hubspot.Connector {
+	return served.Open(t, hubspot.Definition()).(*hubspot.Connector)
+}
+
+// without is the account with the defaults of all settings.
+func (a account) without() connectortest.Fake {
+	a.served.Config = "base_url: " + a.served.URL + "\ntoken: pat-na1-fake\n"
+	return a.served
 }
 
 func TestConformance(t *testing.T) {
@@ -67,15 +66,10 @@ func harness(options fake.Options) connectortest.Harness {
 	return connectortest.Harness{
 		Definition: hubspot.Definition(),
 		Waive:      waive,
-		Start: func(t testing.TB) connectortest.Fake {
-			f := fake.New(options)
-			server := httptest.NewServer(f)
-			t.Cleanup(server.Close)
-			return connectortest.Fake{Config: f.Config(server.URL), Secrets: f.Secrets(), Store: f, Poison: f.Poison}
-		},
-		Stored:   stored,
-		Reads:    reads,
-		Refusals: refusals,
+		Start:      func(t testing.TB) connectortest.Fake { return connectortest.Serve(t, fake.New(options)) },
+		Stored:     stored,
+		Reads:      reads,
+		Refusals:   refusals,
 	}
 }
 
@@ -132,15 +126,7 @@ func TestTextInTheCRM(t *testing.T) {
 	require.Equal(t, connectors.Written, out.State, "%v", out.Err)
 	require.Equal(t, "https://app.hubspot.com/contacts/4711/record/0-1/"+ann.ID+"?engagement="+out.Ref.ID, out.Ref.URL)
 	a.UpdateStatus(t.Context(), []connectors.StatusChange{{Key: text.Key, Status: sms.StatusFailed, Reason: "landline", At: at}})
-	got, err := json.MarshalIndent(a.Messages(), "", "  ")
-	require.NoError(t, err)
-	path := filepath.Join("testdata", "text.json")
-	if *update {
-		require.NoError(t, os.WriteFile(path, append(got, '\n'), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.JSONEq(t, string(want), string(got))
+	connectortest.Golden(t, "text.json", a.Messages(), *update)
 }
 
 func TestCheckSaysWhatAccountCanDo(t *testing.T) {
@@ -173,8 +159,7 @@ func TestCheckSaysWhatIsMissing(t *testing.T) {
 		"property justcall_message_id on communications does not have unique values":                      {NoUnique: true},
 	} {
 		a := open(t, options, "")
-		c := connect(t, a.server, "base_url: "+a.server.URL+"\ntoken: pat-na1-fake\n")
-		_, err := c.Check(t.Context())
+		_, err := connect(t, a.without()).Check(t.Context())
 		require.ErrorContains(t, err, want)
 		require.Equal(t, connectors.Auth, connectors.AsError("", err).Kind)
 	}
@@ -188,7 +173,7 @@ func TestCheckKnowsWhereNumbersAre(t *testing.T) {
 
 func TestBadConfigIsRefused(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{
+	connectortest.Refuses(t, hubspot.Definition(), map[string]string{
 		"plan: starter":                                     "token is missing, and there is no oauth",
 		"token: x\nplan: free":                              "plan: must be starter",
 		"token: x\nbase_url: hubspot":                       "base_url must be an absolute http or https URL",
@@ -201,9 +186,5 @@ func TestBadConfigIsRefused(t *testing.T) {
 		"token: x\nportal: mine":                            "portal: must be the account's id",
 		"token: x\nassociation_type: 0":                     "association_type: must be a number above 0",
 		"token: x\nfield: {}":                               "field",
-	} {
-		_, err := hubspot.Definition().Open(connectortest.Config("x", text), connectors.Env{})
-		require.ErrorContains(t, err, want)
-		require.ErrorContains(t, err, "connectors.x")
-	}
+	})
 }

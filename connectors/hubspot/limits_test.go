@@ -53,10 +53,8 @@ func TestUsage(t *testing.T) {
 	t.Parallel()
 	a := open(t, fake.Options{Burst: 10, Daily: 100}, "")
 	var headers []http.Header
-	client := &http.Client{Transport: listener{a.server.Client().Transport, &headers}}
-	c, err := hubspot.Definition().Open(connectortest.Config("x", a.Config(a.server.URL)), connectors.Env{Client: client})
-	require.NoError(t, err)
-	_, err = c.Check(t.Context())
+	a.served.Transport = listener{http.DefaultTransport, &headers}
+	_, err := connect(t, a.served).Check(t.Context())
 	require.NoError(t, err)
 	require.ElementsMatch(t, []connectors.Usage{{Limit: "burst", Remaining: 8}, {Limit: "daily", Remaining: 98}}, hubspot.Definition().Usage(headers[1]))
 	require.Empty(t, hubspot.Definition().Usage(http.Header{"X-Hubspot-Ratelimit-Remaining": {"many"}}))

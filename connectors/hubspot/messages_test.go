@@ -25,7 +25,8 @@ func answering(t *testing.T, status int, body string) account {
 		fmt.Fprint(w, body)
 	}))
 	t.Cleanup(server.Close)
-	return account{Connector: connect(t, server, "base_url: "+server.URL+"\ntoken: x\n"), server: server}
+	served := connectortest.Fake{URL: server.URL, Config: "base_url: " + server.URL + "\ntoken: x\n"}
+	return account{Connector: connect(t, served), served: served}
 }
 
 func text(n int, contact connectors.Ref) connectors.Record {
@@ -294,8 +295,9 @@ func TestReadBackFromTimelines(t *testing.T) {
 func TestTimelineThatCannotBeRead(t *testing.T) {
 	t.Parallel()
 	const body = `{"status":"COMPLETE","results":[],"errors":[{"status":"error","category":"INTERNAL_ERROR","message":"x"}]}`
-	server := answering(t, http.StatusMultiStatus, body).server
-	c := connect(t, server, "base_url: "+server.URL+"\ntoken: x\nunique: false\n")
+	served := answering(t, http.StatusMultiStatus, body).served
+	served.Config += "unique: false\n"
+	c := connect(t, served)
 	_, err := c.FindMessages(t.Context(), []connectors.Record{text(1, connectors.Ref{ID: "1"})})
 	require.ErrorContains(t, err, "UNKNOWN")
 	require.False(t, connectors.AsError("", err).Ambiguous)

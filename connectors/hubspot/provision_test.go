@@ -41,7 +41,7 @@ func TestProvision(t *testing.T) {
 func TestProvisionWithoutUniqueValues(t *testing.T) {
 	t.Parallel()
 	a := open(t, fake.Options{Bare: true, NoUnique: true}, "")
-	c := connect(t, a.server, "base_url: "+a.server.URL+"\ntoken: pat-na1-fake\n")
+	c := connect(t, a.without())
 	_, err := c.Provision(t.Context(), false)
 	require.ErrorContains(t, err, "set unique: false")
 	require.Equal(t, connectors.Invalid, connectors.AsError("", err).Kind)

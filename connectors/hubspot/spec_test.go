@@ -17,7 +17,6 @@ import (
 
 	"crmsync/connectors"
 	"crmsync/connectors/connectortest"
-	"crmsync/connectors/hubspot"
 	"crmsync/connectors/hubspot/fake"
 	"crmsync/sms"
 )
@@ -106,11 +105,9 @@ func everything(t *testing.T) []sent {
 	for _, options := range []fake.Options{{Bare: true}, {Bare: true, NoUnique: true, Page: 1}} {
 		a := open(t, options, "")
 		a.AddOwner("sam@example.com")
-		client := &http.Client{Transport: recorder{a.server.Client().Transport, &seen}}
-		opened, err := hubspot.Definition().Open(connectortest.Config("x", a.Config(a.server.URL)), connectors.Env{Client: client})
-		require.NoError(t, err)
-		c := opened.(*hubspot.Connector)
-		_, err = c.Provision(t.Context(), false)
+		a.served.Transport = recorder{http.DefaultTransport, &seen}
+		c := connect(t, a.served)
+		_, err := c.Provision(t.Context(), false)
 		require.NoError(t, err)
 		_, err = c.Check(t.Context())
 		require.NoError(t, err)

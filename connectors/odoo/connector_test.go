@@ -2,13 +2,9 @@ package odoo_test
 
 import (
 	"bytes"
-	"encoding/json"
 	"flag"
 	"io"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -38,7 +34,8 @@ func TestConformance(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			h := connectortest.Harness{
-				Definition: odoo.Definition(), Start: starting(options), Reads: reads, Stored: stored, Refusals: refusals(options),
+				Definition: odoo.Definition(), Reads: reads, Stored: stored, Refusals: refusals(options),
+				Start: func(t testing.TB) connectortest.Fake { return connectortest.Serve(t, fake.New(options)) },
 			}
 			if options.NoPhoneValidation {
 				const exact = "without the module phone_validation Odoo compares numbers as people typed them, in the spellings that are searched"
@@ -49,15 +46,6 @@ func TestConformance(t *testing.T) {
 			}
 			connectortest.Run(t, h)
 		})
-	}
-}
-
-func starting(options fake.Options) func(testing.TB) connectortest.Fake {
-	return func(t testing.TB) connectortest.Fake {
-		f := fake.New(options)
-		server := httptest.NewServer(f)
-		t.Cleanup(server.Close)
-		return connectortest.Fake{Config: f.Config(server.URL), Secrets: f.Secrets(), Store: f, Poison: f.Poison}
 	}
 }
 
@@ -103,11 +91,8 @@ func refusals(options fake.Options) []connectortest.Refusal {
 
 func open(t *testing.T, options fake.Options) (*fake.Odoo, *odoo.Connector, string) {
 	f := fake.New(options)
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	c, err := odoo.Definition().Open(connectortest.Config("odoo", f.Config(server.URL)), connectors.Env{Client: server.Client()})
-	require.NoError(t, err)
-	return f, c.(*odoo.Connector), server.URL
+	served := connectortest.Serve(t, f)
+	return f, served.Open(t, odoo.Definition()).(*odoo.Connector), served.URL
 }
 
 var at = time.Date(2026, 11, 21, 9, 30, 0, 0, time.UTC)
@@ -137,18 +122,5 @@ func TestTextInOdoo(t *testing.T) {
 	require.Equal(t, url+"/mail/view?message_id="+out[0].Ref.ID, out[0].Ref.URL)
 	c.UpdateStatus(t.Context(), []connectors.StatusChange{{Key: "main/msg_1", Status: sms.StatusDelivered}})
 	c.UpdateStatus(t.Context(), []connectors.StatusChange{{Key: "main/msg_1", Status: sms.StatusFailed, Reason: "landline [21614]"}})
-	golden(t, "text.json", f.Messages())
-}
-
-func golden(t *testing.T, name string, v any) {
-	t.Helper()
-	got, err := json.MarshalIndent(v, "", "  ")
-	require.NoError(t, err)
-	path := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(path, append(got, '\n'), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.JSONEq(t, string(want), string(got))
+	connectortest.Golden(t, "text.json", f.Messages(), *update)
 }

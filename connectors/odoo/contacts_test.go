@@ -115,7 +115,7 @@ func TestFewUsersHaveAnAddress(t *testing.T) {
 func TestBadConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	const good = "base_url: http://a\ndatabase: d\nlogin: l\napi_key: k\n"
-	for text, want := range map[string]string{
+	connectortest.Refuses(t, odoo.Definition(), map[string]string{
 		"":                                "base_url is missing",
 		"base_url: http://a":              "database is missing",
 		"base_url: http://a\ndatabase: d": "api_key is missing",
@@ -124,10 +124,7 @@ func TestBadConfigIsRefused(t *testing.T) {
 		good + "message_type: fax":                    "message_type must be sms or comment",
 		good + "uid: -1":                              "must not be below 0",
 		good + "phone_fields: ['']":                   "phone_fields has an empty name",
-	} {
-		_, err := odoo.Definition().Open(connectortest.Config("x", text), connectors.Env{})
-		require.ErrorContains(t, err, want, text)
-	}
+	})
 	c, err := odoo.Definition().Open(connectortest.Config("x", good+"requests_per_minute: 60"), connectors.Env{})
 	require.NoError(t, err)
 	require.Equal(t, 60, odoo.Definition().For(c).Limits[0].Amount)

@@ -1,12 +1,8 @@
 package pipedrive_test
 
 import (
-	"encoding/json"
 	"flag"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -82,26 +78,13 @@ func stored(plain string) string {
 }
 
 func start(options fake.Options, settings ...string) func(testing.TB) connectortest.Fake {
-	return func(t testing.TB) connectortest.Fake {
-		f, url := serve(t, options)
-		return connectortest.Fake{Config: f.Config(url) + strings.Join(settings, "\n"), Secrets: f.Secrets(), Store: f, Poison: f.Poison}
-	}
-}
-
-func serve(t testing.TB, options fake.Options) (*fake.Fake, string) {
-	f := fake.New(options)
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	return f, server.URL
+	return func(t testing.TB) connectortest.Fake { return connectortest.Serve(t, fake.New(options), settings...) }
 }
 
 // open serves a fake and opens an instance with more settings.
 func open(t testing.TB, options fake.Options, more ...string) (*fake.Fake, *pipedrive.Connector) {
-	f, url := serve(t, options)
-	cfg := connectortest.Config("pipedrive", f.Config(url)+strings.Join(more, "\n"))
-	c, err := pipedrive.Definition().Open(cfg, connectors.Env{Client: http.DefaultClient})
-	require.NoError(t, err)
-	return f, c.(*pipedrive.Connector)
+	f := fake.New(options)
+	return f, connectortest.Serve(t, f, more...).Open(t, pipedrive.Definition()).(*pipedrive.Connector)
 }
 
 // person is somebody with the number that most tests use.
@@ -132,29 +115,12 @@ func TestTextInTheCRM(t *testing.T) {
 		Key: "main/msg_1", Record: out[0].Ref, Status: sms.StatusFailed, Reason: "landline <or> [blocked]", At: at.Add(time.Minute),
 	}})
 	require.Equal(t, connectors.Written, done[0].State, "%v", done[0].Err)
-	golden(t, "text.json", f.Messages())
-}
-
-func golden(t *testing.T, name string, v any) {
-	t.Helper()
-	var b strings.Builder
-	encoder := json.NewEncoder(&b)
-	encoder.SetEscapeHTML(false)
-	encoder.SetIndent("", "  ")
-	require.NoError(t, encoder.Encode(v))
-	got := b.String()
-	path := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(path, []byte(got), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.JSONEq(t, string(want), got)
+	connectortest.Golden(t, "text.json", f.Messages(), *update)
 }
 
 func TestBadConfigIsRefused(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{
+	connectortest.Refuses(t, pipedrive.Definition(), map[string]string{
 		"token: x":                                 "base_url is missing",
 		"base_url: acme.pipedrive.com":             "base_url must be an absolute http or https URL",
 		"plan: platinum":                           "plan must be lite, growth, premium or ultimate",
@@ -166,8 +132,5 @@ func TestBadConfigIsRefused(t *testing.T) {
 		"opt_out_field: ''":                        "opt_out_field is missing",
 		"base_url: https://a.pipedrive.com\nx: no": "field x not found",
 		"token: x\nactivity_type: ''\nseats: 0":    "base_url is missing\nactivity_type is missing\nseats must be 1 or more",
-	} {
-		_, err := pipedrive.Definition().Open(connectortest.Config("x", text), connectors.Env{})
-		require.ErrorContains(t, err, want)
-	}
+	})
 }

@@ -16,13 +16,13 @@ import (
 // A sign-in brings the address of the company with it.
 func TestSignedIn(t *testing.T) {
 	t.Parallel()
-	f, url := serve(t, fake.Options{Accept: func(token string) bool { return token == "granted" }})
-	client := &http.Client{Transport: bearer{}}
-	c, err := pipedrive.Definition().Open(connectortest.Config("x", "type: pipedrive"), connectors.Env{Client: client, Grant: grant(url)})
-	require.NoError(t, err)
+	f := fake.New(fake.Options{Accept: func(token string) bool { return token == "granted" }})
+	served := connectortest.Serve(t, f)
+	served.Config, served.Transport, served.Grant = "", bearer{}, grant(served.URL)
+	c := served.Open(t, pipedrive.Definition())
 	out := c.PutMessages(t.Context(), []connectors.Record{text(person(f))})
 	require.Equal(t, connectors.Written, out[0].State, "%v", out[0].Err)
-	require.Equal(t, url+"/person/1", out[0].Ref.URL)
+	require.Equal(t, served.URL+"/person/1", out[0].Ref.URL)
 }
 
 // bearer signs in as the daemon's client does.

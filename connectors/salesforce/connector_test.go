@@ -1,12 +1,8 @@
 package salesforce_test
 
 import (
-	"encoding/json"
 	"flag"
 	"net/http"
-	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -35,19 +31,12 @@ func TestConformanceWithoutAUniqueKey(t *testing.T) {
 	connectortest.Run(t, connectortest.Harness{
 		Definition: salesforce.Definition(), Reads: reads, Stored: stored,
 		Start: func(t testing.TB) connectortest.Fake {
-			return startWith(t, fake.Options{NotUnique: true}, "unique: false\n")
+			return connectortest.Serve(t, fake.New(fake.Options{NotUnique: true}), "unique: false")
 		},
 	})
 }
 
-func start(t testing.TB) connectortest.Fake { return startWith(t, fake.Options{}, "") }
-
-func startWith(t testing.TB, o fake.Options, settings string) connectortest.Fake {
-	org := fake.New(o)
-	server := httptest.NewServer(org)
-	t.Cleanup(server.Close)
-	return connectortest.Fake{Config: org.Config(server.URL) + settings, Secrets: org.Secrets(), Store: org, Poison: org.Poison}
-}
+func start(t testing.TB) connectortest.Fake { return connectortest.Serve(t, fake.New(fake.Options{})) }
 
 // reads tells the requests that change nothing: a composite request of this
 // connector holds reads alone.
@@ -93,12 +82,8 @@ type org struct {
 func newOrg(t *testing.T, o fake.Options, settings ...string) org {
 	t.Helper()
 	f := fake.New(o)
-	server := httptest.NewServer(f)
-	t.Cleanup(server.Close)
-	text := f.Config(server.URL) + strings.Join(settings, "\n")
-	c, err := salesforce.Definition().Open(connectortest.Config("x", text), connectors.Env{Client: server.Client()})
-	require.NoError(t, err)
-	return org{f, c.(*salesforce.Connector), server.URL}
+	served := connectortest.Serve(t, f, settings...)
+	return org{f, served.Open(t, salesforce.Definition()).(*salesforce.Connector), served.URL}
 }
 
 // count answers how many requests f made.
@@ -133,20 +118,7 @@ func TestTextInTheCRM(t *testing.T) {
 	require.Equal(t, connectors.Written, o.UpdateStatus(t.Context(), []connectors.StatusChange{
 		{Key: "main/Msg_1", Status: sms.StatusFailed, Reason: "landline", At: at.Add(time.Minute)},
 	})[0].State)
-	golden(t, "text.json", map[string]any{"Lead": o.Fields(ann.ID), "Task": o.Fields(out[0].Ref.ID)})
-}
-
-func golden(t *testing.T, name string, v any) {
-	t.Helper()
-	got, err := json.MarshalIndent(v, "", "  ")
-	require.NoError(t, err)
-	path := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(path, append(got, '\n'), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.JSONEq(t, string(want), string(got))
+	connectortest.Golden(t, "text.json", map[string]any{"Lead": o.Fields(ann.ID), "Task": o.Fields(out[0].Ref.ID)}, *update)
 }
 
 func TestCheck(t *testing.T) {
@@ -227,21 +199,18 @@ func TestExpiredToken(t *testing.T) {
 func TestAddressOfTheGrant(t *testing.T) {
 	t.Parallel()
 	org := fake.New(fake.Options{})
-	server := httptest.NewServer(org)
-	t.Cleanup(server.Close)
-	c, err := salesforce.Definition().Open(connectortest.Config("x", "leads: true"), connectors.Env{
-		Client: &http.Client{Transport: bearer(org.Secrets()[0])}, Grant: grantAt(server.URL),
-	})
-	require.NoError(t, err)
+	served := connectortest.Serve(t, org)
+	served.Config, served.Transport, served.Grant = "leads: true", bearer(org.Secrets()[0]), grantAt(served.URL)
+	c := served.Open(t, salesforce.Definition())
 	person, err := c.(connectors.ContactCreator).CreateContact(t.Context(), connectors.NewContact{Phone: "+15125550100"})
 	require.NoError(t, err)
-	require.Equal(t, server.URL+"/"+person.ID, person.URL)
+	require.Equal(t, served.URL+"/"+person.ID, person.URL)
 }
 
 func TestBadConfigIsRefused(t *testing.T) {
 	t.Parallel()
 	const ok = "instance_url: https://acme.my.salesforce.com\n"
-	for text, want := range map[string]string{
+	connectortest.Refuses(t, salesforce.Definition(), map[string]string{
 		"token: x":                             "instance_url is missing",
 		"leads: true":                          "instance_url is missing: only a sign-in",
 		"instance_url: acme.my.salesforce.com": "instance_url must be an absolute http or https URL",
@@ -255,10 +224,7 @@ func TestBadConfigIsRefused(t *testing.T) {
 		ok + "contact_phones: []":              "contact_phones is empty",
 		ok + "lead_phones: ['x) FROM User']":   "lead_phones must be the API name of a field",
 		ok + "no_such: 1":                      "no_such",
-	} {
-		_, err := salesforce.Definition().Open(connectortest.Config("x", text), connectors.Env{Client: &http.Client{}})
-		require.ErrorContains(t, err, want)
-	}
+	})
 }
 
 func TestExampleIsADefinitionThatSignsIn(t *testing.T) {

@@ -1,11 +1,8 @@
 package sandbox_test
 
 import (
-	"encoding/json"
 	"flag"
 	"net/http"
-	"os"
-	"path/filepath"
 	"testing"
 	"time"
 
@@ -49,20 +46,7 @@ func TestTextInTheCRM(t *testing.T) {
 	c.UpdateStatus(t.Context(), []connectors.StatusChange{{Key: "main/msg_1", Status: sms.StatusFailed, Reason: "landline", At: at.Add(time.Minute)}})
 	all, err := f.crm.Messages()
 	require.NoError(t, err)
-	golden(t, "text.json", all)
-}
-
-func golden(t *testing.T, name string, v any) {
-	t.Helper()
-	got, err := json.MarshalIndent(v, "", "  ")
-	require.NoError(t, err)
-	path := filepath.Join("testdata", name)
-	if *update {
-		require.NoError(t, os.WriteFile(path, append(got, '\n'), 0o644))
-	}
-	want, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.JSONEq(t, string(want), string(got))
+	connectortest.Golden(t, "text.json", all, *update)
 }
 
 func TestCreatingAContactIsIdempotent(t *testing.T) {
@@ -80,13 +64,10 @@ func TestCreatingAContactIsIdempotent(t *testing.T) {
 
 func TestBadConfigIsRefused(t *testing.T) {
 	t.Parallel()
-	for text, want := range map[string]string{
+	connectortest.Refuses(t, sandbox.Definition(), map[string]string{
 		"token: x":                              "base_url is missing",
 		"base_url: crm:8090":                    "base_url must be an absolute http or https URL",
 		"base_url: [a":                          "connectors.x",
 		"base_url: http://a\nbas_url: http://b": "bas_url",
-	} {
-		_, err := sandbox.Definition().Open(connectortest.Config("x", text), connectors.Env{})
-		require.ErrorContains(t, err, want)
-	}
+	})
 }

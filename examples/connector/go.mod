@@ -2,10 +2,7 @@ module example.com/juniper
 
 go 1.26.0
 
-require (
-	crmsync v0.0.0
-	github.com/stretchr/testify v1.12.1
-)
+require crmsync v0.0.0
 
 require (
 	github.com/alicebob/miniredis/v2 v2.40.0 // indirect
@@ -42,6 +39,7 @@ require (
 	github.com/spf13/cobra v1.10.2 // indirect
 	github.com/spf13/pflag v1.0.10 // indirect
 	github.com/stretchr/objx v0.5.3 // indirect
+	github.com/stretchr/testify v1.12.1 // indirect
 	github.com/yuin/gopher-lua v1.1.1 // indirect
 	go.etcd.io/bbolt v1.5.0 // indirect
 	go.opentelemetry.io/auto/sdk v1.2.1 // indirect

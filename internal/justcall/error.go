@@ -27,20 +27,12 @@ var causeText = map[Cause]string{
 	CauseInvalid:      "is not valid",
 }
 
-// Error says why a body, or a row of the API, cannot be decoded. It names a field of the wire format
+// Error says why a body cannot be decoded. It names a field of the wire format
 // and never repeats what the body holds.
 type Error struct {
 	Cause Cause
-	Field string // such as data.contact_number; "body" or "row" for the whole
-
-	row bool // of the API, and no webhook
+	Field string // such as data.contact_number; "body" for the whole
 }
 
 // Error implements error.
-func (e *Error) Error() string {
-	of := "webhook: "
-	if e.row {
-		of = "text: "
-	}
-	return of + e.Field + ": " + causeText[e.Cause]
-}
+func (e *Error) Error() string { return "webhook: " + e.Field + ": " + causeText[e.Cause] }
