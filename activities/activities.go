@@ -40,6 +40,8 @@ type Activities struct {
 	Instances  map[string]*Instance
 	// Staff is who the JustCall accounts' agents and lines are, by account.
 	Staff map[string]Staff
+	// JustCall holds the APIs of the accounts that have credentials for one.
+	JustCall map[string]JustCall
 	// Door takes a quarantined body in once more; see Readmit.
 	Door Door
 	// Metrics may be nil.

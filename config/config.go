@@ -174,6 +174,16 @@ const (
 	Basic  APIAuth = "basic"  // HTTP Basic
 )
 
+// APIPlan is JustCall's plan, as far as its API goes.
+type APIPlan string
+
+// The plans, from the one that allows the least.
+const (
+	Team     APIPlan = "team"     // 1800 requests an hour, 30 a minute
+	Pro      APIPlan = "pro"      // 3600 and 60
+	Business APIPlan = "business" // 5400 and 90
+)
+
 // API says how to reach JustCall's API. It is optional.
 type API struct {
 	BaseURL string     `yaml:"base_url"`
@@ -181,6 +191,8 @@ type API struct {
 	Key     Secret     `yaml:"key"`
 	Secret  Secret     `yaml:"secret"`
 	Auth    APIAuth    `yaml:"auth"`
+	// Plan decides how many requests JustCall allows.
+	Plan APIPlan `yaml:"plan"`
 }
 
 // Configured reports whether there are credentials for the API.

@@ -72,7 +72,7 @@ func TestAccountsAndConnectorsHaveDefaults(t *testing.T) {
 	require.Equal(t, config.Account{
 		Region:  "US",
 		Webhook: config.Webhook{Skew: 15 * time.Minute},
-		API:     config.API{BaseURL: "https://api.justcall.io", Version: config.V2, Auth: config.Bearer},
+		API:     config.API{BaseURL: "https://api.justcall.io", Version: config.V2, Auth: config.Bearer, Plan: config.Team},
 	}, c.JustCall["main"])
 	require.Equal(t, config.Plain, c.JustCall["new"].API.Auth)
 	hubspot := c.Connectors["hubspot"]

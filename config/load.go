@@ -52,7 +52,7 @@ func (a *Account) setDefaults(string) {
 	*a = Account{
 		Region:  "US",
 		Webhook: Webhook{Skew: 15 * time.Minute},
-		API:     API{BaseURL: "https://api.justcall.io", Version: V2},
+		API:     API{BaseURL: "https://api.justcall.io", Version: V2, Plan: Team},
 	}
 }
 

@@ -218,6 +218,7 @@ func (v *validator) publicURL(account, path string, w Webhook) {
 func (v *validator) api(path string, a API) {
 	oneOf(v, path+".version", a.Version, V2, V21)
 	oneOf(v, path+".auth", a.Auth, Bearer, Plain, Basic)
+	oneOf(v, path+".plan", a.Plan, Team, Pro, Business)
 	u, err := url.Parse(a.BaseURL)
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.User != nil {
 		v.fail(path+".base_url", "must be an https URL without credentials, such as https://api.justcall.io")

@@ -48,6 +48,7 @@ type daemon struct {
 	temporal client.Client
 	ledger   *ledger.Ledger
 	signIns  *signIns
+	apis     map[string]justcallAPI
 	acts     *activities.Activities
 	door     *ingress.Door
 	holds    *holds
@@ -60,7 +61,7 @@ type daemon struct {
 // newDaemon wires everything together, without any I/O.
 func newDaemon(c *config.Config, does part, registry *connectors.Registry, log hclog.Logger) (*daemon, error) {
 	measures, err := metrics.New(metrics.Options{
-		Version: buildVersion(), Accounts: slices.Collect(maps.Keys(c.JustCall)), Connectors: slices.Collect(maps.Keys(c.Connectors)),
+		Version: buildVersion(), Accounts: slices.Collect(maps.Keys(c.JustCall)), Connectors: called(c),
 		OnError: func(err error) { log.Error("a metric is missing", "error", err) },
 	})
 	if err != nil {
@@ -78,7 +79,8 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	signIns := newSignIns(c, log)
-	instances, err := openInstances(c, registry, way{metrics: measures, budgets: budget.New(memory), signIns: signIns})
+	out := way{metrics: measures, budgets: budget.New(memory), signIns: signIns}
+	instances, err := openInstances(c, registry, out)
 	if err != nil {
 		return nil, err
 	}
@@ -86,7 +88,8 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	if err != nil {
 		return nil, err
 	}
-	d := &daemon{config: c, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, signIns: signIns, up: make(chan struct{}), fatal: make(chan error, 1)}
+	apis := openJustCall(c, out)
+	d := &daemon{config: c, apis: apis, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, signIns: signIns, up: make(chan struct{}), fatal: make(chan error, 1)}
 	for _, instance := range instances {
 		instance.Board, instance.Log = d.ledger, log.Named("lane")
 	}
@@ -98,7 +101,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	data, _ := ring.Converters()
 	d.acts = &activities.Activities{
 		Deployment: c.Name, Temporal: temporal, Converter: data, Ledger: d.ledger,
-		Hasher: hasher, Instances: instances, Staff: staff(c), Door: d.door, Metrics: measures, Log: log.Named("deliver"),
+		Hasher: hasher, Instances: instances, Staff: staff(c), JustCall: forActivities(apis), Door: d.door, Metrics: measures, Log: log.Named("deliver"),
 	}
 	d.holds = &holds{temporal: temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
 	standing := survey{temporal: temporal, config: c}

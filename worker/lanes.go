@@ -234,13 +234,16 @@ func (d *daemon) pauses() map[string]time.Duration {
 }
 
 // budgets answers how much of their request limits the lanes that this process
-// drives have used.
+// drives, and JustCall's APIs, have used.
 func (d *daemon) budgets() map[string]budget.State {
 	states := map[string]budget.State{}
 	for _, name := range d.part.lanes {
 		if b := d.acts.Instances[name].Budget; b != nil {
 			states[name] = b.State()
 		}
+	}
+	for account, api := range d.apis {
+		states[justcallName(account)] = api.budget.State()
 	}
 	return states
 }

@@ -27,12 +27,20 @@ var causeText = map[Cause]string{
 	CauseInvalid:      "is not valid",
 }
 
-// Error says why a body cannot be decoded. It names a field of the wire format
+// Error says why a body, or a row of the API, cannot be decoded. It names a field of the wire format
 // and never repeats what the body holds.
 type Error struct {
 	Cause Cause
-	Field string // such as data.contact_number; "body" for the whole
+	Field string // such as data.contact_number; "body" or "row" for the whole
+
+	row bool // of the API, and no webhook
 }
 
 // Error implements error.
-func (e *Error) Error() string { return "webhook: " + e.Field + ": " + causeText[e.Cause] }
+func (e *Error) Error() string {
+	of := "webhook: "
+	if e.row {
+		of = "text: "
+	}
+	return of + e.Field + ": " + causeText[e.Cause]
+}

@@ -1,5 +1,6 @@
 // Package justcall speaks JustCall's wire formats: it turns a webhook of either
-// dialect into one canonical [sms.Event], and checks the webhook's signature.
+// dialect, or a row of the API ([DecodeRow]), into canonical [sms.Event]s, and
+// checks the webhook's signature. Package api, below it, is the API's client.
 //
 // Two dialects are in use. The classic one names the event in "event" and its
 // instant in "timestamp"; the one of API 2.1 (developer.justcall.io) names it in

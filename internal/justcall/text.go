@@ -191,6 +191,12 @@ func parseNumber(raw, field, region string) (sms.Phone, error) {
 	return p, nil
 }
 
+// ParseNumber reads a number as the API writes it, "" for one that is none.
+func ParseNumber(raw, region string) sms.Phone {
+	p, _ := parseNumber(oneLine(raw), "", region)
+	return p
+}
+
 // withPlus restores the + that 2.1 often leaves out. Eleven digits and more that
 // are a valid international number are one, even where they could be a national
 // number too: 15125551234 is American, though Germany has a 01512 5551234.

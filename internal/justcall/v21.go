@@ -53,11 +53,11 @@ func kindByDirection(data fields) sms.Kind {
 
 func readV21Status(top fields, in Input) (text, Reason) {
 	data := requireData(top)
-	switch strings.ToLower(strings.TrimSpace(data.raw("delivery_status"))) {
-	case "delivered":
-		return readV21Message(sms.Delivered, top, in), ""
-	case "failed", "undelivered":
-		return readV21Message(sms.Failed, top, in), ""
+	status := strings.ToLower(strings.TrimSpace(data.raw("delivery_status")))
+	if kind := finalKind(status); kind != "" {
+		return readV21Message(kind, top, in), ""
+	}
+	switch status {
 	case "", "sent", "received", "queued", "sending", "scheduled":
 		// A value of the wrong type reads as "", and is still an error.
 		return text{}, orError(data, ReasonNotFinal)
