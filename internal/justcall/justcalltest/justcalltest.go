@@ -1,5 +1,6 @@
-// Package justcalltest has one sample webhook for each event and dialect, and
-// makes signed requests, for tests, examples and trials.
+// Package justcalltest has one sample webhook for each event and dialect, makes
+// signed requests, and is a fake JustCall ([Server]), for tests, examples and
+// trials.
 //
 // A sample's name is its dialect and event: classic_received, classic_sent,
 // v21_received, v21_status_delivered, v21_optout and so on; [Names] lists them.
