@@ -40,19 +40,10 @@ func TestMain(m *testing.M) {
 	}
 	// Most tests wait for timers and other processes, not for this one's CPU.
 	flag.Parse()
-	parallel := "6"
-	if *matrixFlag > 0 {
-		parallel = "2" // each cell has a Temporal server of its own
-	}
-	if err := flag.Set("test.parallel", parallel); err != nil {
+	if err := flag.Set("test.parallel", "6"); err != nil {
 		panic(err)
 	}
-	status := m.Run()
-	if err := matrix.write(*outFlag); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
+	os.Exit(m.Run())
 }
 
 func daemonMain(text string) int {
@@ -78,8 +69,6 @@ type setup struct {
 	keys []string
 	// temporal replaces the tests' common server, for tests that stop it.
 	temporal *devstack.Temporal
-	// redis replaces one that keeps nothing.
-	redis *devstack.Redis
 }
 
 // stack is a deployment: Temporal (one for all tests, a namespace for each),
@@ -92,8 +81,7 @@ type stack struct {
 	client    client.Client
 	redis     *devstack.Redis
 	crm       *connectortest.CRM
-	// Where daemons look for them.
-	temporalAddress, redisURL, crmURL string
+	crmURL    string
 }
 
 func newStack(t *testing.T, s setup) *stack {
@@ -111,10 +99,7 @@ func newStack(t *testing.T, s setup) *stack {
 	st.client, err = client.NewLazyClient(options)
 	require.NoError(t, err)
 	t.Cleanup(st.client.Close)
-	if st.redis = s.redis; st.redis == nil {
-		st.redis = devtest.Redis(t)
-	}
-	st.temporalAddress, st.redisURL = st.temporal.Address, st.redis.URL
+	st.redis = devtest.Redis(t)
 	st.crm = connectortest.NewCRM(s.crm)
 	st.crmURL = st.crm.Start(t)
 	return st
@@ -167,7 +152,7 @@ justcall:
   main: %s
 connectors:
   crm: { type: testcrm, base_url: %q, class: %s%s }
-`, st.temporalAddress, st.namespace, st.redisURL, p.address, p.admin, privacy(st.setup.keys), account, st.crmURL, class, st.setup.more)
+`, st.temporal.Address, st.namespace, st.redis.URL, p.address, p.admin, privacy(st.setup.keys), account, st.crmURL, class, st.setup.more)
 	require.NoError(st.t, os.WriteFile(p.config, []byte(text), 0o600))
 	st.t.Cleanup(func() {
 		p.kill()

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -47,6 +48,9 @@ type way struct {
 	metrics *metrics.Metrics
 	budgets *budget.Budgets
 	signIns *signIns
+	// part is how much of each connector's share is spent, for what must not stand
+	// in the daemon's way; 0: all of it.
+	part float64
 }
 
 // openInstances builds the configured connectors. All problems are reported at
@@ -115,7 +119,7 @@ func (w way) env(c *config.Connector, definition connectors.Definition) (env con
 		env.Client.Transport, env.Grant = source.Transport(env.Client.Transport), source.Grant
 	}
 	if w.budgets != nil {
-		limited = w.budgets.Transport(c.Budget.Account, c.Budget.Share.Fraction(), env.Client.Transport)
+		limited = w.budgets.Transport(c.Budget.Account, c.Budget.Share.Fraction()*cmp.Or(w.part, 1), env.Client.Transport)
 		env.Client.Transport = limited
 	}
 	return env, limited, nil

@@ -105,7 +105,9 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 // desk is an open connection to everything that repairs need.
 type desk struct {
 	*messages.Messages
-	close func()
+	door   *ingress.Door
+	ledger *ledger.Ledger
+	close  func()
 }
 
 // openDesk connects to Temporal, and to Redis where it is there. A filter that
@@ -126,13 +128,22 @@ func (a *app) openDesk(ctx context.Context, f messages.Filter, to ...string) (*d
 	for _, strange := range d.Strange(f) {
 		_, _ = fmt.Fprintln(a.stderr, strange)
 	}
-	described, err := namespace(ctx, d.Temporal, c.Temporal.Namespace)
-	if err != nil {
+	if err := d.open(ctx); err != nil {
 		d.close()
-		return nil, fmt.Errorf("temporal cannot be reached at %s: %w; is it running, and is temporal.address right?", c.Temporal.Address, err)
+		return nil, err
 	}
-	d.Linker.(*activities.Activities).Ledger.Bind(described.GetNamespaceInfo().GetId())
 	return d, nil
+}
+
+// open finds out whether Temporal is there, and which one.
+func (d *desk) open(ctx context.Context) error {
+	c := d.Config.Temporal
+	described, err := namespace(ctx, d.Temporal, c.Namespace)
+	if err != nil {
+		return fmt.Errorf("temporal cannot be reached at %s: %w; is it running, and is temporal.address right?", c.Address, err)
+	}
+	d.ledger.Bind(described.GetNamespaceInfo().GetId())
+	return nil
 }
 
 // newDesk wires everything together, without any I/O.
@@ -153,13 +164,13 @@ func newDesk(c *config.Config) (*desk, error) {
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
 	hasher, attributes := sms.NewHasher(c.Privacy.HashKey()), workflows.AttributesOf(c.Name)
+	door := ingress.NewDoor(ingress.Door{Config: c, Temporal: temporal, Ledger: memory, Hasher: hasher, Attributes: attributes, Log: log})
 	m := &messages.Messages{
-		Config: c, Temporal: temporal, Attributes: attributes, Hasher: hasher, By: who,
-		Door:   ingress.NewDoor(ingress.Door{Config: c, Temporal: temporal, Ledger: memory, Hasher: hasher, Attributes: attributes, Log: log}),
+		Config: c, Temporal: temporal, Attributes: attributes, Hasher: hasher, By: who, Door: door,
 		Linker: &activities.Activities{Deployment: c.Name, Temporal: temporal, Ledger: memory, Hasher: hasher, Log: log},
 	}
 	m.Data, m.Failures = ring.Converters()
-	return &desk{Messages: m, close: func() { temporal.Close(); _ = memory.Close() }}, nil
+	return &desk{Messages: m, door: door, ledger: memory, close: func() { temporal.Close(); _ = memory.Close() }}, nil
 }
 
 // operator is who is at the keyboard, for the record.
