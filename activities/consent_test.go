@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"strconv"
 	"testing"
 	"time"
 
@@ -78,6 +79,62 @@ func TestConsentGoesToEveryContactWithTheNumber(t *testing.T) {
 			require.Empty(t, w.temporal.signals, "consent never has a contact created")
 		})
 	}
+}
+
+// The CRM is asked what it has kept, and what it has not is written again.
+func TestConsentIsReadBack(t *testing.T) {
+	t.Parallel()
+	yes, no := true, false
+	for name, c := range map[string]struct {
+		tells []*bool // of contacts 1, 2 and so on
+		want  [][]string
+		after time.Duration
+	}{
+		"all kept it":        {[]*bool{&yes, &yes}, nil, time.Minute + 3*time.Millisecond},
+		"one did not":        {[]*bool{&yes, &no, &yes}, [][]string{{"2"}}, time.Minute + 3*time.Millisecond},
+		"the CRM tells none": {[]*bool{nil, nil}, nil, 0},
+		"nobody":             {nil, nil, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.knows("8")
+			w.crm.find = func(sms.Phone) (found []connectors.Contact, err error) {
+				for i, optedOut := range c.tells {
+					found = append(found, connectors.Contact{Ref: ref(strconv.Itoa(i + 1)), OptedOut: optedOut})
+				}
+				return found, nil
+			}
+			in := activities.ConsentInput{Connector: "crm", Account: "main", Consent: stop, Known: []connectors.Ref{ref("9")}, ReadBack: true}
+			result, err := run[activities.ConsentResult](w, w.acts.SetConsent, in)
+			require.NoError(t, err)
+			require.Equal(t, c.want, w.crm.carried(t), "only the CRM's own word counts")
+			require.Equal(t, c.after, result.ReadBackAfter)
+			require.Equal(t, connectors.Written, result.State)
+		})
+	}
+}
+
+// It is measured once, from the webhook on.
+func TestConsentIsMeasured(t *testing.T) {
+	t.Parallel()
+	w, told := newWorld(t), &reports{}
+	w.acts.Metrics = told
+	w.crm.finds("1")
+	in := activities.ConsentInput{Connector: "crm", Account: "main", Consent: stop, Received: time.Now().Add(-time.Hour)}
+	_, err := run[activities.ConsentResult](w, w.acts.SetConsent, in)
+	require.NoError(t, err)
+	require.Len(t, told.took, 1)
+	require.InDelta(t, time.Hour, told.took[0], float64(time.Minute))
+
+	in.Received = time.Time{}
+	_, err = run[activities.ConsentResult](w, w.acts.SetConsent, in)
+	require.NoError(t, err)
+	w.crm.consent = fails[[]connectors.ConsentChange](connectors.Unavailable)
+	in.Received = time.Now()
+	_, err = run[activities.ConsentResult](w, w.acts.SetConsent, in)
+	require.Error(t, err)
+	require.Len(t, told.took, 1, "neither what no webhook brought, nor what failed")
 }
 
 // The same id may be a contact's and a lead's.

@@ -1,10 +1,17 @@
 package activities
 
+import "time"
+
 // Metrics is told of decisions. Its methods are safe for concurrent use and
 // return at once.
 type Metrics interface {
 	// Contact: it was decided which contact a number belongs to at a connector.
 	Contact(connector string, d Decision)
+	// Consent: a connector was brought to an opt-out or opt-in that a webhook had
+	// brought so long before.
+	Consent(connector string, optedOut bool, took time.Duration)
+	// Listed: who is opted out was compared with JustCall's do-not-message list.
+	Listed(r ConsentReport)
 }
 
 // Decision is how a number's contact was decided: a label of a metric.

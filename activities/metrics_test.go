@@ -2,6 +2,7 @@ package activities_test
 
 import (
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,6 +19,9 @@ func (d *decisions) Contact(connector string, one activities.Decision) {
 		*d = append(*d, one)
 	}
 }
+
+func (*decisions) Consent(string, bool, time.Duration) {}
+func (*decisions) Listed(activities.ConsentReport)     {}
 
 // TestDecisionsAreCounted: each once, by who made it; a question that is handed
 // on, and a failure, decide nothing.

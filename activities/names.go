@@ -7,10 +7,11 @@ import "crmsync/sms"
 
 // Workflow types.
 const (
-	SyncEvent     = "SyncEvent"
-	SyncConsent   = "SyncConsent"
-	EnsureContact = "EnsureContact"
-	Quarantine    = "Quarantine"
+	SyncEvent      = "SyncEvent"
+	SyncConsent    = "SyncConsent"
+	EnsureContact  = "EnsureContact"
+	Quarantine     = "Quarantine"
+	CompareConsent = "CompareConsent"
 )
 
 // Signals between workflows.
@@ -61,6 +62,12 @@ func ContactID(connector, numberHash string) string { return connector + "/conta
 // ConsentID is the id of the SyncConsent workflow for a number (hashed) of an
 // account.
 func ConsentID(account, numberHash string) string { return account + "/consent/" + numberHash }
+
+// CompareConsentID is the id of an account's schedule for CompareConsent, and how
+// those of its workflows begin.
+func CompareConsentID(deployment, account string) string {
+	return deployment + "-compare-consent-" + account
+}
 
 // QuarantineID is the id of the Quarantine workflow for a body.
 func QuarantineID(account, bodyHash string) string { return account + "/quarantine/" + bodyHash }

@@ -1,6 +1,10 @@
 package activities
 
-import "context"
+import (
+	"context"
+
+	"crmsync/sms"
+)
 
 // Quarantined is an authentic body that could not be decoded.
 type Quarantined struct {
@@ -17,11 +21,21 @@ type Admitted struct {
 	Key    string `json:"key,omitempty"`
 }
 
-// Door takes a body in as the webhook does, after its authentication. It
-// answers an error only where trying again may help; what it still cannot
-// decode comes back as a Refusal.
+// Door takes in what does not come by webhook. It answers an error only where
+// trying again may help.
 type Door interface {
+	// Admit takes a body in as the webhook does, after its authentication; what
+	// it still cannot decode comes back as a Refusal.
 	Admit(ctx context.Context, account string, body []byte) (Admitted, *Refusal, error)
+	// AdmitText takes in a text that JustCall was asked for. Where it goes to no
+	// connector they are answered, all of the account, and nothing is started.
+	AdmitText(ctx context.Context, text sms.Event) (notFor []string, err error)
+	// Suppress is told that a number stands on JustCall's do-not-message list as
+	// of an instant, and answers how it stood here. It tells the number's
+	// workflow, unless that says opted out already.
+	Suppress(ctx context.Context, account string, listed sms.Consent) (Standing, error)
+	// OptedOut answers how many numbers of the account are opted out here.
+	OptedOut(ctx context.Context, account string) (int, error)
 }
 
 // Readmit decodes a quarantined body once more, as after an upgrade.

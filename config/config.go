@@ -130,6 +130,7 @@ type Account struct {
 	Region  string  `yaml:"region"`
 	Webhook Webhook `yaml:"webhook"`
 	API     API     `yaml:"api"`
+	Consent Consent `yaml:"consent"`
 	// Agents are the e-mail addresses, in the CRMs, of the account's agents: by
 	// id, name or e-mail address at JustCall.
 	Agents map[string]string `yaml:"agents"`
@@ -197,6 +198,23 @@ type API struct {
 
 // Configured reports whether there are credentials for the API.
 func (a API) Configured() bool { return a.Key != "" && a.Secret != "" }
+
+// Scope is what a STOP holds for.
+type Scope string
+
+// The scopes of consent. Either way a contact has one state in a CRM.
+const (
+	ScopeAccount Scope = "account" // the latest word counts, whichever line it was said to
+	ScopeNumber  Scope = "number"  // a contact is opted out while it is so at any line
+)
+
+// Consent says how an account's opt-outs and opt-ins are understood.
+type Consent struct {
+	Scope Scope `yaml:"scope"`
+	// Compare is how often the numbers on JustCall's do-not-message list are
+	// compared with those that are opted out here; 0: never. It needs API v2.1.
+	Compare time.Duration `yaml:"compare"`
+}
 
 // Route sends the texts that When holds for to the connectors in To.
 type Route struct {

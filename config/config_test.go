@@ -72,6 +72,7 @@ func TestAccountsAndConnectorsHaveDefaults(t *testing.T) {
 	require.Equal(t, config.Account{
 		Region:  "US",
 		Webhook: config.Webhook{Skew: 15 * time.Minute},
+		Consent: config.Consent{Scope: config.ScopeAccount, Compare: 6 * time.Hour},
 		API:     config.API{BaseURL: "https://api.justcall.io", Version: config.V2, Auth: config.Bearer, Plan: config.Team},
 	}, c.JustCall["main"])
 	require.Equal(t, config.Plain, c.JustCall["new"].API.Auth)

@@ -53,6 +53,7 @@ func (a *Account) setDefaults(string) {
 		Region:  "US",
 		Webhook: Webhook{Skew: 15 * time.Minute},
 		API:     API{BaseURL: "https://api.justcall.io", Version: V2, Plan: Team},
+		Consent: Consent{Scope: ScopeAccount, Compare: 6 * time.Hour},
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nyaruka/phonenumbers"
 )
@@ -155,7 +156,19 @@ func (v *validator) account(name string, a Account) {
 	}
 	v.webhook(name, path+".webhook", a.Webhook)
 	v.api(path+".api", a.API)
+	v.consent(path+".consent", a)
 	v.staff(path, a)
+}
+
+// minCompare keeps the comparison, a request for every hundred numbers, from
+// using up the API's limits.
+const minCompare = 10 * time.Minute
+
+func (v *validator) consent(path string, a Account) {
+	oneOf(v, path+".scope", a.Consent.Scope, ScopeAccount, ScopeNumber)
+	if a.Consent.Compare != 0 && a.Consent.Compare < minCompare {
+		v.fail(path+".compare", "must be at least 10m, or 0s for never")
+	}
 }
 
 // staff checks who an account's agents and lines are.

@@ -59,7 +59,9 @@ type StatusUpdater interface {
 // ConsentSetter writes what a number agreed to on a contact.
 type ConsentSetter interface {
 	// SetConsent sets the state on each contact, idempotently. The caller
-	// serialises the changes of one number.
+	// serialises the changes of one number. Where the CRM tells it with the
+	// contact, FindContacts answers it (Contact.OptedOut), so that it can be read
+	// back.
 	SetConsent(ctx context.Context, changes []ConsentChange) []Outcome
 }
 
@@ -198,6 +200,9 @@ type Contact struct {
 	Phones  []sms.Phone `json:"phones,omitempty"`
 	OwnerID string      `json:"owner_id,omitempty"`
 	Updated time.Time   `json:"updated,omitzero"`
+	// OptedOut is whether the contact wants no texts, as SetConsent has set it or
+	// anybody else; nil where the CRM does not tell that with the contact.
+	OptedOut *bool `json:"opted_out,omitempty"`
 }
 
 // NewContact is a contact to be created.

@@ -64,22 +64,28 @@ func TestMetrics(t *testing.T) {
 		Limits: []connectors.Limit{{Name: "burst", Amount: 1000, Window: time.Second}},
 	}})
 	p := st.daemon()
-	p.accepted(inbound("msg_metrics", "+15125551234", "hello").json())
+	p.accepted(inbound("msg_metrics", sarah, "hello").json())
 	st.result("main/msg_metrics/sms.received")
-	require.Equal(t, "duplicate", p.post(inbound("msg_metrics", "+15125551234", "hello").json()).Result)
+	require.Equal(t, "duplicate", p.post(inbound("msg_metrics", sarah, "hello").json()).Result)
 	require.Equal(t, "quarantined", p.post([]byte(`{"event":`)).Result)
 	eventually(t, 10*time.Second, "the parked body can be listed", func() bool {
 		return st.count("WorkflowType = 'Quarantine' AND crmsync_state = 'parked'") == 1
 	})
+	p.accepted(consentEvent("stop", "sms.optout", time.Now()))
+	eventually(t, 10*time.Second, "the opt-out is in the CRM, and waits no longer", func() bool {
+		return st.count("WorkflowType = 'SyncConsent' AND crmsync_state = 'opted_out'") == 1
+	})
 	before := p.scrape()
 	for sample, want := range map[string]float64{
-		`crmsync_webhooks_total{account="main",reason="",result="accepted"}`:              1,
+		`crmsync_webhooks_total{account="main",reason="",result="accepted"}`:              2,
 		`crmsync_webhooks_total{account="main",reason="",result="duplicate"}`:             1,
 		`crmsync_webhooks_total{account="main",reason="",result="quarantined"}`:           1,
 		`crmsync_deliveries_total{connector="crm",kind="sms.received",outcome="written"}`: 1,
 		`crmsync_contact_decisions_total{connector="crm",decision="created"}`:             1,
 		`crmsync_attempts_total{activity="CreateContact",connector="crm",result="OK"}`:    1,
 		`crmsync_budget_share{connector="crm",limit="burst"}`:                             800,
+		`crmsync_consent_duration_seconds_count{change="opt_out",connector="crm"}`: 1,
+		`crmsync_suppressed_numbers_total{account="main",result="added"}`:         0,
 		`crmsync_temporal_up`: 1,
 		`crmsync_redis_up`:    1,
 		`crmsync_parked_workflows{workflow="Quarantine"}`:            1,
@@ -132,7 +138,7 @@ func alertsNameOnly(t *testing.T, exist map[string]bool) {
 			}
 		}
 	}
-	require.Equal(t, 6, alerts)
+	require.Equal(t, 8, alerts)
 }
 
 // documented holds the table in the manual to what is there.

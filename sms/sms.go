@@ -124,6 +124,9 @@ type Event struct {
 	Message Message `json:"message"`
 	// Reason is why a text failed, where the sender says so.
 	Reason string `json:"reason,omitempty"`
+	// Received is when a change of consent came in by webhook, in UTC; zero for
+	// every other event.
+	Received time.Time `json:"received,omitzero"`
 }
 
 // MaxIDLength is the longest message id that is accepted, in bytes.

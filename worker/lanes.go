@@ -178,6 +178,7 @@ func register(w worker.WorkflowRegistry) {
 	w.RegisterWorkflow(workflows.SyncConsent)
 	w.RegisterWorkflow(workflows.EnsureContact)
 	w.RegisterWorkflow(workflows.Quarantine)
+	w.RegisterWorkflow(workflows.CompareConsent)
 }
 
 // laneWorker takes a connector's tasks from a queue, and none while its lane is

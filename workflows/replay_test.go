@@ -43,7 +43,7 @@ func TestReplay(t *testing.T) {
 	}
 	files, err := filepath.Glob(histories + "/*.json")
 	require.NoError(t, err)
-	missing := map[string]bool{activities.SyncEvent: true, activities.SyncConsent: true, activities.EnsureContact: true, activities.Quarantine: true}
+	missing := map[string]bool{activities.SyncEvent: true, activities.SyncConsent: true, activities.EnsureContact: true, activities.Quarantine: true, activities.CompareConsent: true}
 	for _, file := range files {
 		replayer := worker.NewWorkflowReplayer()
 		register(replayer)
@@ -58,6 +58,7 @@ func register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.SyncConsent)
 	r.RegisterWorkflow(workflows.EnsureContact)
 	r.RegisterWorkflow(workflows.Quarantine)
+	r.RegisterWorkflow(workflows.CompareConsent)
 }
 
 // stage is a real server with the real workflows, and activities that act.
@@ -125,12 +126,23 @@ func (s *stage) act(w worker.ActivityRegistry) {
 		}
 		return activities.Created{Match: matchOf("c1")}, nil
 	})
-	as("SetConsent", func(context.Context, activities.ConsentInput) (activities.ConsentResult, error) {
+	as("SetConsent", func(_ context.Context, in activities.ConsentInput) (activities.ConsentResult, error) {
+		if !in.Received.IsZero() || in.ReadBack {
+			return activities.ConsentResult{State: connectors.Written, Contacts: 1, ReadBackAfter: time.Millisecond}, nil
+		}
 		if s.calls.Add(1) == 1 {
 			return activities.ConsentResult{}, refused(connectors.Forbidden, "may not")
 		}
 		return activities.ConsentResult{State: connectors.Written, Contacts: 1}, nil
 	})
+	as("CountOptedOut", func(context.Context, string) (int, error) { return 3, nil })
+	as("CompareListed", func(_ context.Context, in activities.ListedInput) (activities.Listed, error) {
+		if in.From == "" {
+			return activities.Listed{Known: 1, Next: "2"}, nil
+		}
+		return activities.Listed{Added: 1}, nil
+	})
+	as("ReportListed", func(context.Context, activities.ConsentReport) error { return nil })
 	as("Readmit", func(context.Context, activities.Quarantined) (activities.Admitted, error) {
 		if s.calls.Add(1) == 1 {
 			return activities.Admitted{}, refused("QUARANTINED", "still not understood")
@@ -232,6 +244,17 @@ func (s *stage) recordListed() {
 	s.leave("SyncConsent-listed-parked", activities.SyncConsent, workflows.SyncConsentInput{Account: "main"},
 		activities.SignalConsent, consentAt(true, begin, "crm"),
 		func(id string) { s.repair(id, workflows.UpdateRetry, workflows.Repair{}) })
+	first := consentAt(true, begin, "crm")
+	first.Line, first.Received = "line", begin
+	s.leave("SyncConsent-revision-1-never-kept-then-lifted", activities.SyncConsent,
+		workflows.SyncConsentInput{Account: "main", Revision: 1}, activities.SignalConsent, first,
+		func(id string) {
+			s.repair(id, workflows.UpdateRetry, workflows.Repair{})
+			then := consentAt(false, begin.Add(time.Hour), "crm")
+			then.Line = "line"
+			s.signal(id, activities.SignalConsent, then)
+		})
+	s.run("CompareConsent-two-pages", activities.CompareConsent, workflows.CompareInput{Account: "main"}, nil)
 }
 
 // recorded reports whether there is such a history already.

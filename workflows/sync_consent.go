@@ -6,6 +6,7 @@ import (
 	"strings"
 	"time"
 
+	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 
 	"crmsync/activities"
@@ -18,14 +19,18 @@ type SyncConsentInput struct {
 	Account string        `json:"account"`
 	Plain   bool          `json:"plain,omitempty"` // as in SyncInput
 	State   *ConsentState `json:"state,omitempty"` // carried over by continue-as-new
+	// Revision is what this run may do that older ones did not, as in SyncInput.
+	// Whoever starts one gives [ConsentRevision].
+	Revision int `json:"revision,omitempty"`
 }
 
-// ConsentState is what SyncConsent knows.
-type ConsentState struct {
-	Consent    sms.Consent                 `json:"consent"`
-	Connectors []string                    `json:"connectors"`
-	Known      map[string][]connectors.Ref `json:"known,omitempty"`
-}
+// The revisions of SyncConsent. They are recorded in histories: append-only.
+const (
+	// revisionReadBack reads back what was written.
+	revisionReadBack = 1
+	// ConsentRevision is the present one.
+	ConsentRevision = revisionReadBack
+)
 
 const (
 	// optInKept is how long an opt-in is remembered, against an older opt-out
@@ -33,6 +38,9 @@ const (
 	optInKept = 30 * 24 * time.Hour
 	// maxKnown bounds the contacts remembered beside what a search finds.
 	maxKnown = 50
+	// maxReadBacks is how often a CRM may turn out not to have kept a consent
+	// before that is parked.
+	maxReadBacks = 3
 )
 
 // consent is a running SyncConsent.
@@ -48,8 +56,11 @@ type consent struct {
 // consentLane brings the latest state to one connector.
 type consentLane struct {
 	*lot
-	wanted, applied int  // versions
-	unsettled       bool // an earlier write may yet land
+	wanted, applied int       // versions
+	unsettled       bool      // an earlier write may yet land
+	received        time.Time // of the webhook that is to be applied
+	readBacks       int       // since the consent last changed
+	readBack        bool      // only what the CRM did not keep is to be written
 	ended, result   string
 }
 
@@ -71,7 +82,7 @@ func SyncConsent(ctx workflow.Context, in SyncConsentInput) error {
 	for {
 		c.takeSignals(ctx)
 		if c.idle() && workflow.GetInfo(ctx).GetContinueAsNewSuggested() {
-			in.State = &c.state
+			in.State, in.Revision = &c.state, ConsentRevision
 			return workflow.NewContinueAsNewError(ctx, SyncConsent, in)
 		}
 		if done, err := c.wait(ctx); done || err != nil {
@@ -121,21 +132,26 @@ func (c *consent) takeSignals(ctx workflow.Context) {
 }
 
 func (c *consent) change(ctx workflow.Context, change activities.ConsentSignal) {
-	newer := c.state.Consent.At.IsZero() || change.Consent.Supersedes(c.state.Consent)
-	if newer {
-		c.state.Consent = change.Consent
-	}
+	changed := c.state.take(change, workflow.Now(ctx))
 	for _, name := range change.Connectors {
 		l := c.lane(name)
-		if l == nil {
+		isNew := l == nil
+		if isNew {
 			c.state.Connectors = append(c.state.Connectors, name)
 			l = c.open(ctx, name)
-			l.wanted++
-		} else if newer {
-			l.wanted++
+		}
+		if isNew || changed {
+			l.want(change.Received)
 		}
 	}
 	c.publish(ctx)
+}
+
+// want has the consent applied anew. Received is when a webhook brought it, zero
+// for none.
+func (l *consentLane) want(received time.Time) {
+	l.wanted++
+	l.received, l.readBack, l.readBacks = received, false, 0
 }
 
 // appear applies the consent to a contact that was found or created later.
@@ -147,7 +163,7 @@ func (c *consent) appear(appeared activities.Appeared) {
 	}
 	known = append(known, appeared.Contact)
 	c.state.Known[appeared.Connector] = known[max(0, len(known)-maxKnown):]
-	l.wanted++
+	l.want(time.Time{})
 }
 
 func (c *consent) idle() bool {
@@ -163,7 +179,7 @@ func (c *consent) idle() bool {
 func (c *consent) wait(ctx workflow.Context) (done bool, err error) {
 	wasIdle := c.idle()
 	something := func() bool { return c.changes.Len() > 0 || c.contacts.Len() > 0 || c.idle() != wasIdle }
-	if c.state.Consent.OptedOut || !wasIdle {
+	if c.state.current().OptedOut || !wasIdle {
 		return false, workflow.Await(ctx, something)
 	}
 	ok, err := workflow.AwaitWithTimeout(ctx, optInKept, something)
@@ -189,11 +205,20 @@ func (c *consent) drive(ctx workflow.Context, l *consentLane) {
 			c.parked(ctx, l, version, err)
 			continue
 		}
-		l.applied, l.ended = version, string(result.State)
-		l.result = fmt.Sprintf("%s (%d contacts)", result.State, result.Contacts)
+		l.end(version, result)
 		c.settle(ctx, l, result.Settle)
 		c.publish(ctx)
+		c.awaitReadBack(ctx, l, result)
 	}
+}
+
+// end keeps how the consent was applied.
+func (l *consentLane) end(version int, result activities.ConsentResult) {
+	l.applied, l.ended = version, string(result.State)
+	if !l.readBack {
+		l.result = fmt.Sprintf("%s (%d contacts)", result.State, result.Contacts)
+	}
+	l.received = time.Time{}
 }
 
 // apply writes the state, and gives up on it as soon as there is a newer one.
@@ -201,11 +226,14 @@ func (c *consent) apply(ctx workflow.Context, l *consentLane) (result activities
 	var a *activities.Activities
 	ctx, cancel := workflow.WithCancel(ctx)
 	defer cancel()
-	now := c.state.Consent
-	in := activities.ConsentInput{Connector: l.name, Account: c.in.Account, Consent: now, Known: c.state.Known[l.name]}
+	now := c.state.current()
+	in := activities.ConsentInput{
+		Connector: l.name, Account: c.in.Account, Consent: now, Known: c.state.Known[l.name],
+		Received: l.received, ReadBack: l.readBack,
+	}
 	queue := activities.ConsentQueue(deployment(ctx), l.name)
 	written := workflow.ExecuteActivity(atConnector(ctx, queue, word(now)+" → "+l.name), a.SetConsent, in)
-	changed := func() bool { return c.state.Consent.OptedOut != now.OptedOut }
+	changed := func() bool { return c.state.current().OptedOut != now.OptedOut }
 	if err := workflow.Await(ctx, func() bool { return written.IsReady() || changed() }); err != nil {
 		return result, false, err
 	}
@@ -241,6 +269,30 @@ func (c *consent) settle(ctx workflow.Context, l *consentLane, after time.Durati
 	l.wanted++
 }
 
+// awaitReadBack has the CRM asked, once its search must see what was written,
+// whether it has kept that. What it did not keep was written again, which is read
+// back in turn; after three times a person has to look.
+func (c *consent) awaitReadBack(ctx workflow.Context, l *consentLane, result activities.ConsentResult) {
+	kept := l.readBack && result.Contacts == 0
+	if c.in.Revision < revisionReadBack || result.ReadBackAfter == 0 || kept || l.wanted != l.applied {
+		return
+	}
+	if l.readBacks == maxReadBacks {
+		c.parked(ctx, l, l.wanted, temporal.NewApplicationError("the CRM does not keep the consent that is written: something else there resets it", string(connectors.Conflict)))
+		if l.wanted == l.applied && l.ended != string(StateSkipped) {
+			l.want(time.Time{})
+		}
+		return
+	}
+	overtaken, err := workflow.AwaitWithTimeout(ctx, result.ReadBackAfter, func() bool { return l.wanted != l.applied })
+	if err != nil || overtaken {
+		return
+	}
+	l.wanted++
+	l.readBack = true
+	l.readBacks++
+}
+
 func (c *consent) publish(ctx workflow.Context) {
 	state := StateOptedIn
 	switch {
@@ -248,10 +300,11 @@ func (c *consent) publish(ctx workflow.Context) {
 		state = StateParked
 	case !c.idle():
 		state = StateSyncing
-	case c.state.Consent.OptedOut:
+	case c.state.current().OptedOut:
 		state = StateOptedOut
 	}
-	lines := []string{"**" + word(c.state.Consent) + "** as of " + c.state.Consent.At.Format(time.RFC3339)}
+	now := c.state.current()
+	lines := []string{"**" + word(now) + "** as of " + now.At.Format(time.RFC3339)}
 	for _, l := range c.lanes {
 		lines = append(lines, "- "+l.name+": "+l.result)
 	}

@@ -2,6 +2,7 @@ package workflows_test
 
 import (
 	"context"
+	"strconv"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -385,7 +386,7 @@ func TestSyncConsentContinuesAsNewWithWhatItKnows(t *testing.T) {
 
 	var again *workflowContinued
 	require.ErrorAs(t, e.GetWorkflowError(), &again)
-	require.Equal(t, workflows.SyncConsentInput{Account: "main", State: &workflows.ConsentState{
+	require.Equal(t, workflows.SyncConsentInput{Account: "main", Revision: workflows.ConsentRevision, State: &workflows.ConsentState{
 		Consent:    optOut(1).Consent,
 		Connectors: []string{"close", "hubspot"},
 		Known:      map[string][]connectors.Ref{"close": {ref("c1")}},
@@ -403,4 +404,195 @@ func TestSyncConsentGoesOnFromWhatItKnew(t *testing.T) {
 	}})
 	require.Equal(t, []string{"close out"}, words(set.all()), "nothing is written anew, nor by what is older")
 	require.Equal(t, []connectors.Ref{ref("c1"), ref("c2")}, set.all()[0].Known)
+}
+
+// at is a change of consent at one line.
+func at(line string, change activities.ConsentSignal) activities.ConsentSignal {
+	change.Line = line
+	return change
+}
+
+// listed says that the number is on JustCall's list.
+func listed(change activities.ConsentSignal) activities.ConsentSignal {
+	change.Listed = true
+	return change
+}
+
+// A contact has one state: opted out while the number is so at any line.
+func TestSyncConsentKeepsLinesApart(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name    string
+		changes []activities.ConsentSignal
+		want    []string
+	}{
+		{"the one opt-out is lifted", []activities.ConsentSignal{at("a", optOut(0, "close")), at("a", optIn(1, "close"))}, []string{"close out", "close in"}},
+		{"another line lifts nothing", []activities.ConsentSignal{at("a", optOut(0, "close")), at("b", optIn(1, "close"))}, []string{"close out"}},
+		{"nor does an older opt-in", []activities.ConsentSignal{at("a", optOut(1, "close")), at("a", optIn(0, "close"))}, []string{"close out"}},
+		{"nor one at the same instant", []activities.ConsentSignal{at("a", optOut(1, "close")), at("a", optIn(1, "close"))}, []string{"close out"}},
+		{"both are lifted", []activities.ConsentSignal{
+			at("a", optOut(0, "close")), at("b", optOut(1, "close")), at("b", optIn(2, "close")), at("a", optIn(3, "close")),
+		}, []string{"close out", "close out", "close out", "close in"}}, // each with the instant that counts then
+		{"the account lifts all", []activities.ConsentSignal{at("a", optOut(0, "close")), at("b", optOut(1, "close")), optIn(2, "close")}, []string{"close out", "close out", "close in"}},
+		{"but not what is newer", []activities.ConsentSignal{at("a", optOut(3, "close")), optIn(2, "close")}, []string{"close out"}},
+		{"a line does not lift the account's", []activities.ConsentSignal{optOut(0, "close"), at("a", optIn(1, "close"))}, []string{"close out"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			set := setting(e, allGood)
+			for i, change := range c.changes {
+				e.consent(time.Duration(i)*time.Hour, change)
+			}
+			e.runUntilCancelled(day, workflows.SyncConsent, consentOf)
+			require.Equal(t, c.want, words(set.all()))
+		})
+	}
+}
+
+// Lines beyond the bound are not kept: an opt-out counts for the account, and an
+// opt-in lifts nothing.
+func TestSyncConsentKeepsFiveHundredLines(t *testing.T) {
+	t.Parallel()
+	var full []workflows.LineConsent
+	for i := range 500 {
+		full = append(full, workflows.LineConsent{Line: strconv.Itoa(i), Consent: optIn(0).Consent})
+	}
+	e := newEnv(t)
+	set := setting(e, allGood)
+	e.consent(time.Hour, at("further", optIn(1, "close")))
+	e.consent(2*time.Hour, at("further", optOut(2, "close")))
+	e.consent(3*time.Hour, at("further", optIn(3, "close")))
+	e.consent(4*time.Hour, at("7", optIn(4, "close")))
+	e.runUntilCancelled(day, workflows.SyncConsent, workflows.SyncConsentInput{Account: "main", State: &workflows.ConsentState{
+		Connectors: []string{"close"}, Lines: full,
+	}})
+	require.Equal(t, []string{"close out"}, words(set.all()))
+}
+
+// The list says that a number is opted out, not since when.
+func TestSyncConsentBelievesTheList(t *testing.T) {
+	t.Parallel()
+	now := newEnv(t).Now() // the clock of the workflow, at which it is told
+	told := func(out bool, after time.Duration) activities.ConsentSignal {
+		return consentAt(out, now.Add(after), "close")
+	}
+	for _, c := range []struct {
+		name    string
+		changes []activities.ConsentSignal // an hour apart
+		want    []string
+	}{
+		{"of a number that was never heard of", []activities.ConsentSignal{listed(told(true, 0))}, []string{"close out"}},
+		{"against an older opt-in", []activities.ConsentSignal{told(false, -day), listed(told(true, time.Minute))}, []string{"close in", "close out"}},
+		{"not against a newer one", []activities.ConsentSignal{told(false, time.Minute), listed(told(true, 0))}, []string{"close in"}},
+		{"not against one that came to be known later", []activities.ConsentSignal{told(false, -day), listed(told(true, -time.Minute))}, []string{"close in"}},
+		{"it adds nothing to an opt-out", []activities.ConsentSignal{told(true, 0), listed(told(true, time.Hour))}, []string{"close out"}},
+		{"an opt-in lifts it", []activities.ConsentSignal{listed(told(true, 0)), told(false, time.Hour)}, []string{"close out", "close in"}},
+		{"so does one at a line", []activities.ConsentSignal{listed(told(true, 0)), at("a", told(false, time.Hour))}, []string{"close out", "close in"}},
+		{"unless it is older", []activities.ConsentSignal{listed(told(true, 0)), at("a", told(false, -time.Hour))}, []string{"close out"}},
+		{"or the number said STOP itself", []activities.ConsentSignal{listed(told(true, 0)), told(true, time.Minute), at("a", told(false, time.Hour))}, []string{"close out", "close out"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			e.SetStartTime(now)
+			set := setting(e, allGood)
+			for i, change := range c.changes {
+				e.consent(time.Duration(i)*time.Hour, change)
+			}
+			e.runUntilCancelled(day, workflows.SyncConsent, consentOf)
+			require.Equal(t, c.want, words(set.all()))
+		})
+	}
+}
+
+// keeping answers writes as a CRM does that tells what it holds: kept says of each
+// reading back how many contacts it had not kept.
+func keeping(e *env, kept func(readBack int) int) *calls[activities.ConsentInput] {
+	readBacks := 0
+	return on(e, acts.SetConsent, func(_ int, in activities.ConsentInput) (activities.ConsentResult, error) {
+		out := activities.ConsentResult{State: connectors.Written, Contacts: 2, Settle: settle, ReadBackAfter: time.Minute}
+		if in.ReadBack {
+			readBacks++
+			out.Contacts = kept(readBacks)
+		}
+		return out, nil
+	})
+}
+
+var readingBack = workflows.SyncConsentInput{Account: "main", Revision: 1}
+
+func TestSyncConsentReadsBack(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		lost   []int // contacts at each reading back
+		writes int
+		state  string
+	}{
+		"what was kept":                {[]int{0}, 2, workflows.StateOptedOut},
+		"what was not, and is now":     {[]int{1, 0}, 3, workflows.StateOptedOut},
+		"what is never kept is parked": {[]int{1, 1, 1}, 4, workflows.StateParked},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			set := keeping(e, func(n int) int { return c.lost[n-1] })
+			e.consent(0, optOut(0, "close"))
+			e.after(30*time.Second, func() { require.Equal(t, workflows.StateOptedOut, e.state(), "nobody waits for it") })
+			e.after(time.Hour, func() {
+				require.Equal(t, c.state, e.state())
+				require.Contains(t, e.details(), "- close: written (2 contacts)")
+			})
+			e.runUntilCancelled(2*time.Hour, workflows.SyncConsent, readingBack)
+			require.Len(t, set.all(), c.writes)
+			require.False(t, set.all()[0].ReadBack)
+		})
+	}
+}
+
+func TestSyncConsentThatIsNotKeptIsRepaired(t *testing.T) {
+	t.Parallel()
+	for verb, writes := range map[string]int{workflows.UpdateRetry: 6, workflows.UpdateSkip: 4} {
+		t.Run(verb, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			set := keeping(e, func(n int) int { return max(0, min(1, 4-n)) })
+			e.consent(0, optOut(0, "close"))
+			e.after(time.Hour, func() {
+				require.Contains(t, e.details(), "does not keep the consent")
+				e.repair(verb, workflows.Repair{})
+			})
+			e.after(2*time.Hour, func() { require.Equal(t, workflows.StateOptedOut, e.state()) })
+			e.runUntilCancelled(3*time.Hour, workflows.SyncConsent, readingBack)
+			require.Len(t, set.all(), writes)
+		})
+	}
+}
+
+// What is newer is written whole, and read back in turn.
+func TestSyncConsentThatIsNewerEndsReadingBack(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	set := keeping(e, func(int) int { return 0 })
+	e.consent(0, optOut(0, "close"))
+	e.consent(30*time.Second, optIn(1, "close"))
+	e.runUntilCancelled(time.Hour, workflows.SyncConsent, readingBack)
+	require.Equal(t, []string{"close out", "close in", "close in"}, words(set.all()))
+	require.Equal(t, []bool{false, false, true}, []bool{set.all()[0].ReadBack, set.all()[1].ReadBack, set.all()[2].ReadBack})
+}
+
+func TestSyncConsentMeasuresFromTheWebhookOnce(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	set := keeping(e, func(int) int { return 0 })
+	change := optOut(0, "close")
+	change.Received = begin.Add(time.Second)
+	e.consent(0, change)
+	e.appears(time.Hour, "close", "c1")
+	e.runUntilCancelled(2*time.Hour, workflows.SyncConsent, readingBack)
+	var received []time.Time
+	for _, in := range set.all() {
+		received = append(received, in.Received)
+	}
+	require.Equal(t, []time.Time{begin.Add(time.Second), {}, {}, {}}, received)
 }

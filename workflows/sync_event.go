@@ -47,20 +47,17 @@ const (
 	revisionEach = 1
 	// revisionNow tries to deliver a text in the workflow's own process first.
 	revisionNow = 2
+	// revisionFetch has JustCall asked for the text of a status that nobody has
+	// seen.
+	revisionFetch = 3
 	// Revision is the present one.
-	Revision = revisionNow
+	Revision = revisionFetch
 )
 
 const (
-	// textPatience is how long a status waits for a text that nobody has seen
-	// before it is parked.
-	textPatience = time.Hour
 	// answerPatience is how long to wait for a contact before asking again, in
 	// case somebody ended the workflow that was asked.
 	answerPatience = 30 * time.Minute
-	// LotText is listed in the place of a connector while a status waits for its
-	// text.
-	LotText = "text"
 	// maxGone bounds how often a contact may turn out to be gone in one attempt.
 	maxGone = 3
 )
@@ -272,32 +269,6 @@ func (s *sync) link(ctx workflow.Context, connector string, match activities.Mat
 	if err := workflow.ExecuteActivity(atHome(ctx, "remember the link → "+connector), a.LinkContact, link).Get(ctx, nil); err != nil {
 		workflow.GetLogger(ctx).Error("link not remembered", "connector", connector, "error", err)
 	}
-}
-
-// awaitText waits until the text of a status is known, and answers where it
-// went.
-func (s *sync) awaitText(ctx workflow.Context) (targets []string, text string) {
-	var a *activities.Activities
-	l := s.yard.add(LotText)
-	defer func() { s.yard.lots = nil }()
-	begun, pause := workflow.Now(ctx), time.Second
-	for ctx.Err() == nil {
-		var found activities.TextOf
-		err := workflow.ExecuteLocalActivity(locally(ctx), a.FindText, s.in.Event).Get(ctx, &found)
-		if err == nil && found.Workflow != "" {
-			return found.Targets, found.Workflow
-		}
-		if workflow.Now(ctx).Sub(begun) > textPatience {
-			repair := s.yard.park(ctx, l, activities.Refusal{Kind: string(connectors.NotFound), Message: "the text of this status was never seen"}, nil)
-			if repair == nil || repair.verb == UpdateSkip {
-				return nil, ""
-			}
-			begun, pause = workflow.Now(ctx), time.Second
-		}
-		_ = workflow.Sleep(ctx, pause)
-		pause = min(2*pause, time.Minute)
-	}
-	return nil, ""
 }
 
 // publish shows the state on the workflow's page and in the list.

@@ -45,6 +45,7 @@ func contactCases() []testCase {
 		{"create contact/without a name", canCreate, createNameless},
 		{"create contact/exists already", canCreate, createTwice},
 		{"consent/on and off", canConsent, consentOnOff},
+		{"consent/read back", func(a abilities) bool { return a.Consent && a.Find }, consentReadBack},
 		{"consent/of a contact just created", func(a abilities) bool { return a.Consent && a.Create }, consentOfNew},
 		{"consent/deleted contact", canConsent, consentDeleted},
 		{"consent/nothing", canConsent, func(b *bench) { s := b.open(); s.consent() }},
@@ -257,6 +258,33 @@ func consentOnOff(b *bench) {
 		require.True(s, stored.ConsentAt.IsZero() || stored.ConsentAt.Equal(change.At), "instant of the consent")
 	}
 	require.False(s, s.person(bystander).OptedOut)
+}
+
+// consentReadBack holds what the connector tells of a contact to what is set, by
+// it and by others.
+func consentReadBack(b *bench) {
+	s := b.open()
+	contact, bystander := s.contact(1), s.contact(2)
+	change := optOut(contact, 1)
+	for _, out := range []bool{true, false, true} {
+		change.OptedOut, change.At = out, change.At.Add(time.Minute)
+		s.fine(s.consent(change))
+		s.tells(1, contact, out)
+	}
+	s.tells(2, bystander, false)
+}
+
+// tells looks a contact up by its number, which must tell its consent, if the
+// connector tells that at all.
+func (s *session) tells(n int, contact connectors.Ref, optedOut bool) {
+	s.Helper()
+	found, err := s.find(phone(n))
+	require.NoError(s, err)
+	require.Len(s, found[0], 1)
+	require.Equal(s, contact.ID, found[0][0].ID)
+	if tells := found[0][0].OptedOut; tells != nil {
+		require.Equal(s, optedOut, *tells, "what FindContacts tells of the consent")
+	}
 }
 
 func consentOfNew(b *bench) {

@@ -260,7 +260,7 @@ func (c *testcrm) CreateContact(ctx context.Context, n connectors.NewContact) (c
 
 // ours answers a contact whose numbers are read as p's country has them.
 func ours(c Contact, p sms.Phone) connectors.Contact {
-	contact := connectors.Contact{Ref: c.Ref, Name: c.Name, OwnerID: c.OwnerID, Updated: c.Updated}
+	contact := connectors.Contact{Ref: c.Ref, Name: c.Name, OwnerID: c.OwnerID, Updated: c.Updated, OptedOut: &c.OptedOut}
 	for _, raw := range c.Phones {
 		if phone, err := sms.ParsePhone(raw, phones.Region(p)); phones.Same(p, raw) {
 			contact.Phones = append(contact.Phones, p)

@@ -35,7 +35,7 @@ var (
 	checking  = verb{name: "check", op: "check", method: http.MethodGet, reads: true, samples: []any{nothing{}}}
 	searching = verb{
 		name: "find_contacts", op: "find contacts", method: http.MethodGet, reads: true,
-		results: append([]string{"items", "phones", "name", "owner", "updated"}, refKeys...), required: []string{"id", "phones"},
+		results: append([]string{"items", "phones", "name", "owner", "updated", "opted_out"}, refKeys...), required: []string{"id", "phones"},
 		words: []string{isNone}, samples: []any{search{Phone: "+15125550143", Number: "+15125550143"}},
 	}
 	creating = verb{

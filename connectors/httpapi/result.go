@@ -162,8 +162,27 @@ func (o *operation) contactOf(e env, read func(raw string) (sms.Phone, error)) (
 	if c.Updated, err = instant(o.result["updated"], e); err != nil {
 		return c, err
 	}
+	if c.OptedOut, err = truth(o.result["opted_out"], e); err != nil {
+		return c, err
+	}
 	c.Phones, err = numbers(o.result["phones"], e, read)
 	return c, err
+}
+
+// truth reads true or false; nil for neither a value nor an expression.
+func truth(x *expression, e env) (*bool, error) {
+	if x == nil {
+		return nil, nil //nolint:nilnil // the CRM does not say
+	}
+	v, err := x.eval(e)
+	if err != nil || v == nil {
+		return nil, err
+	}
+	is, ok := v.(bool)
+	if !ok {
+		return nil, fmt.Errorf("%s is neither true nor false", x.key)
+	}
+	return &is, nil
 }
 
 // numbers reads numbers in any spelling: a list of them, or one. Only full

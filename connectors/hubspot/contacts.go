@@ -146,6 +146,9 @@ func (c *Connector) shown() []string {
 			all = append(all, own.e164)
 		}
 	}
+	if c.cfg.Fields.OptOut != "" {
+		all = append(all, c.cfg.Fields.OptOut)
+	}
 	return all
 }
 
@@ -157,6 +160,10 @@ func (c *Connector) contact(o object, sought []sms.Phone) connectors.Contact {
 		Name:    strings.TrimSpace(o.Properties["firstname"] + " " + o.Properties["lastname"]),
 		OwnerID: o.Properties[fieldOwner],
 		Updated: o.Updated,
+	}
+	if field := c.cfg.Fields.OptOut; field != "" {
+		optedOut := o.Properties[field] == "true"
+		contact.OptedOut = &optedOut
 	}
 	for _, field := range c.cfg.PhoneFields {
 		for _, raw := range []string{o.Properties[field], o.Properties[calculated[field].e164]} {

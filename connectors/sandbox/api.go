@@ -22,6 +22,8 @@ type (
 		OwnerID string      `json:"owner_id,omitempty"`
 		Phones  []sms.Phone `json:"phones"`
 		Updated time.Time   `json:"updated,omitzero"`
+
+		OptedOut bool `json:"opted_out,omitempty"`
 	}
 	message struct {
 		Key       string        `json:"key"`
@@ -108,7 +110,7 @@ func (a api) page(contact, text connectors.Ref) string {
 
 // contact answers a contact in the words of the contract.
 func (a api) contact(c contact) connectors.Contact {
-	return connectors.Contact{Ref: a.contactRef(c.ID), Name: c.Name, Phones: c.Phones, OwnerID: c.OwnerID, Updated: c.Updated}
+	return connectors.Contact{Ref: a.contactRef(c.ID), Name: c.Name, Phones: c.Phones, OwnerID: c.OwnerID, Updated: c.Updated, OptedOut: &c.OptedOut}
 }
 
 func (a api) contactRef(id string) connectors.Ref {

@@ -190,21 +190,7 @@ func (d *Door) startConsent(ctx context.Context, e sms.Event) (string, error) {
 	if len(connectors) == 0 {
 		return Ignored, nil
 	}
-	signal := activities.ConsentSignal{
-		Key: e.Key(), Connectors: connectors,
-		Consent: sms.Consent{Phone: e.Message.Contact, OptedOut: e.Kind == sms.OptOut, At: e.At},
-	}
-	in := workflows.SyncConsentInput{Account: e.Account}
-	options := d.options(e, activities.ConsentID(e.Account, d.Hasher.Phone(e.Message.Contact)))
-	options.StaticSummary = "consent of one number"
-	options.Priority = workflows.PriorityOf(e.Account, e.Kind, true)
-	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
-	options.WorkflowIDConflictPolicy = enums.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
-	err := withoutAttributes(&options, &in.Plain, func() error {
-		_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, activities.SignalConsent, signal, options, activities.SyncConsent, in)
-		return err
-	})
-	return Accepted, d.refused(err)
+	return Accepted, d.tellConsent(ctx, e, d.consentSignal(e, connectors))
 }
 
 // Quarantine keeps an authentic body that could not be decoded.

@@ -10,10 +10,12 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/hashicorp/go-hclog"
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
 	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
+	"go.temporal.io/sdk/converter"
 
 	"crmsync/config"
 	"crmsync/internal/ledger"
@@ -55,6 +57,8 @@ type fakeTemporal struct {
 	refuse func(ctx context.Context, n int) error
 	// status is that of every workflow; describing fails while it is unspecified.
 	status enums.WorkflowExecutionStatus
+	// state is what every workflow shows, unless empty.
+	state string
 
 	mu     sync.Mutex
 	starts []started
@@ -92,9 +96,15 @@ func (f *fakeTemporal) DescribeWorkflowExecution(ctx context.Context, _, _ strin
 		<-ctx.Done()
 		return nil, ctx.Err()
 	}
-	return &workflowservice.DescribeWorkflowExecutionResponse{
-		WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{Status: f.status},
-	}, nil
+	info := &workflowpb.WorkflowExecutionInfo{Status: f.status}
+	if f.state != "" {
+		payload, err := converter.GetDefaultDataConverter().ToPayload(f.state)
+		if err != nil {
+			return nil, err
+		}
+		info.SearchAttributes = &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"crmsync_state": payload}}
+	}
+	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
 }
 
 // bench is a door with a fake Temporal behind it and a Redis in this process.

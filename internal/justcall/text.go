@@ -117,6 +117,9 @@ func (t text) event(in Input) (sms.Event, error) {
 		ID: t.id, Direction: t.direction, Contact: contact, Line: line, Body: t.body, Media: t.media,
 		Agent: t.agent, ContactName: t.name, ContactEmail: t.email, Medium: t.medium, At: t.at,
 	}}
+	if t.kind.Consent() {
+		e.Received = in.Received
+	}
 	if t.id == "" {
 		e.Message.ID = sms.DerivedID(in.Account, t.kind, contact, t.at)
 	} else if sms.ValidateID(t.id) != nil || holdsNumber(t.id, contact) || holdsNumber(t.id, line) {

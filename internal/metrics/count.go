@@ -3,6 +3,7 @@ package metrics
 import (
 	"context"
 	"errors"
+	"time"
 
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/metric"
@@ -17,7 +18,8 @@ import (
 // counters are what methods add to.
 type counters struct {
 	webhooks, deliveries, attempts, contacts, requests, redis metric.Int64Counter
-	requestTime                                               metric.Float64Histogram
+	listed                                                    metric.Int64Counter
+	requestTime, consentTime                                  metric.Float64Histogram
 }
 
 func newCounters(meter metric.Meter) (c counters, err error) {
@@ -33,8 +35,12 @@ func newCounters(meter metric.Meter) (c counters, err error) {
 		attempts:   counter("attempts", "Attempts of activities at a connector, by result: OK or the kind of error."),
 		contacts:   counter("contact_decisions", "Decisions on which contact a number belongs to."),
 		requests:   counter("crm_requests", "HTTP requests to a connector's CRM, by class of status; error means that no answer came."),
+		listed:     counter("suppressed_numbers", "Numbers on JustCall's do-not-message list, at each comparison: known as opted out, added; or lifted, which are opted out and not on it."),
 		redis:      counter("redis_calls", "Calls to Redis; skipped ones were not tried, since it had just failed."),
 	}
+	c.consentTime, err = meter.Float64Histogram("crmsync_consent_duration",
+		metric.WithUnit("s"), metric.WithDescription("Time from the webhook of an opt-out or opt-in until the connector's CRM had it."))
+	errs = append(errs, err)
 	c.requestTime, err = meter.Float64Histogram("crmsync_crm_request_duration",
 		metric.WithUnit("s"), metric.WithDescription("Time until a connector's CRM began to answer a request."))
 	return c, errors.Join(append(errs, err)...)
@@ -51,6 +57,9 @@ func (m *Metrics) start() {
 		for account := range m.accounts {
 			add(m.counters.webhooks, 0, webhook(account, o)...)
 		}
+	}
+	for account := range m.accounts {
+		add(m.counters.listed, 0, listed(account, "added")...)
 	}
 }
 
@@ -123,6 +132,28 @@ var _ activities.Metrics = (*Metrics)(nil)
 // Contact counts a decision on a number's contact.
 func (m *Metrics) Contact(connector string, d activities.Decision) {
 	add(m.counters.contacts, 1, m.connector(connector), attribute.String("decision", decisions.label(string(d))))
+}
+
+// Consent measures how long an opt-out or opt-in took from its webhook to a CRM.
+func (m *Metrics) Consent(connector string, optedOut bool, took time.Duration) {
+	change := "opt_in"
+	if optedOut {
+		change = "opt_out"
+	}
+	m.counters.consentTime.Record(context.Background(), took.Seconds(),
+		metric.WithAttributeSet(attribute.NewSet(m.connector(connector), attribute.String("change", change))))
+}
+
+// Listed counts what a comparison with a do-not-message list found.
+func (m *Metrics) Listed(r activities.ConsentReport) {
+	account := m.accounts.label(r.Account)
+	add(m.counters.listed, int64(r.Known), listed(account, "known")...)
+	add(m.counters.listed, int64(r.Added), listed(account, "added")...)
+	add(m.counters.listed, int64(r.Lifted), listed(account, "lifted")...)
+}
+
+func listed(account, result string) []attribute.KeyValue {
+	return []attribute.KeyValue{attribute.String("account", account), attribute.String("result", result)}
 }
 
 // Redis counts a call of the ledger, as its Options.OnOp.

@@ -109,6 +109,9 @@ const ofTemporal = "Of Temporal's SDK, see https://docs.temporal.io/references/s
 func view(i sdk.Instrument) (sdk.Stream, bool) {
 	stream := sdk.Stream{Name: i.Name, Description: i.Description, Unit: i.Unit}
 	buckets := callBuckets
+	if i.Name == "crmsync_consent_duration" {
+		buckets = waitBuckets
+	}
 	if strings.HasPrefix(i.Name, "temporal_") {
 		stream.Description, buckets = ofTemporal, waitBuckets
 	}
