@@ -40,10 +40,19 @@ func TestMain(m *testing.M) {
 	}
 	// Most tests wait for timers and other processes, not for this one's CPU.
 	flag.Parse()
-	if err := flag.Set("test.parallel", "6"); err != nil {
+	parallel := "6"
+	if *matrixFlag > 0 {
+		parallel = "2" // each cell has a Temporal server of its own
+	}
+	if err := flag.Set("test.parallel", parallel); err != nil {
 		panic(err)
 	}
-	os.Exit(m.Run())
+	status := m.Run()
+	if err := matrix.write(*outFlag); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		status = 1
+	}
+	os.Exit(status)
 }
 
 func daemonMain(text string) int {
@@ -69,6 +78,8 @@ type setup struct {
 	keys []string
 	// temporal replaces the tests' common server, for tests that stop it.
 	temporal *devstack.Temporal
+	// redis replaces one that keeps nothing.
+	redis *devstack.Redis
 }
 
 // stack is a deployment: Temporal (one for all tests, a namespace for each),
@@ -81,7 +92,8 @@ type stack struct {
 	client    client.Client
 	redis     *devstack.Redis
 	crm       *connectortest.CRM
-	crmURL    string
+	// Where daemons look for them.
+	temporalAddress, redisURL, crmURL string
 }
 
 func newStack(t *testing.T, s setup) *stack {
@@ -99,7 +111,10 @@ func newStack(t *testing.T, s setup) *stack {
 	st.client, err = client.NewLazyClient(options)
 	require.NoError(t, err)
 	t.Cleanup(st.client.Close)
-	st.redis = devtest.Redis(t)
+	if st.redis = s.redis; st.redis == nil {
+		st.redis = devtest.Redis(t)
+	}
+	st.temporalAddress, st.redisURL = st.temporal.Address, st.redis.URL
 	st.crm = connectortest.NewCRM(s.crm)
 	st.crmURL = st.crm.Start(t)
 	return st
@@ -152,7 +167,7 @@ justcall:
   main: %s
 connectors:
   crm: { type: testcrm, base_url: %q, class: %s%s }
-`, st.temporal.Address, st.namespace, st.redis.URL, p.address, p.admin, privacy(st.setup.keys), account, st.crmURL, class, st.setup.more)
+`, st.temporalAddress, st.namespace, st.redisURL, p.address, p.admin, privacy(st.setup.keys), account, st.crmURL, class, st.setup.more)
 	require.NoError(st.t, os.WriteFile(p.config, []byte(text), 0o600))
 	st.t.Cleanup(func() {
 		p.kill()

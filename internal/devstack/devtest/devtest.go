@@ -3,6 +3,7 @@
 //	temporal := devtest.Temporal(t)              // one per test process, in memory
 //	namespace := devtest.Namespace(t, temporal)  // this test's own
 //	redis := devtest.Redis(t)                    // this test's own, empty
+//	link := devtest.NewLink(t, redis.Address)    // a way to it that can be broken
 //
 // No TestMain is needed: the shared Temporal server reads a pipe from this
 // process and ends with it. Tests that stop or kill a server start their own
