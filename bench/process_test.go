@@ -5,6 +5,7 @@ package bench
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net/http"
@@ -72,16 +73,18 @@ type daemon struct {
 // poster has room for every connection that is open at a time.
 var poster = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000}, Timeout: time.Minute}
 
-// ready waits until it is.
+// ready waits until its workers have Temporal: it would take webhooks before, and
+// spool their events.
 func (d *daemon) ready(tb testing.TB) {
 	tb.Helper()
 	require.Eventually(tb, func() bool {
-		response, err := poster.Get("http://" + d.address + "/readyz")
+		response, err := poster.Get("http://" + d.admin + "/readyz")
 		if err != nil {
 			return false
 		}
-		_ = response.Body.Close()
-		return response.StatusCode == http.StatusOK
+		defer func() { _ = response.Body.Close() }()
+		var detail struct{ Temporal bool }
+		return json.NewDecoder(response.Body).Decode(&detail) == nil && detail.Temporal
 	}, time.Minute, 20*time.Millisecond, "the daemon is ready")
 }
 

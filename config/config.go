@@ -50,6 +50,7 @@ type Config struct {
 	Name     string   `yaml:"name"`
 	Temporal Temporal `yaml:"temporal"`
 	Redis    Redis    `yaml:"redis"`
+	Spool    Spool    `yaml:"spool"`
 	Server   Server   `yaml:"server"`
 	Log      Log      `yaml:"log"`
 	Privacy  Privacy  `yaml:"privacy"`

@@ -119,12 +119,13 @@ func TestTheExampleIsRead(t *testing.T) {
 func TestTheExamplesCommentedDefaultsAreRight(t *testing.T) {
 	t.Parallel()
 	text := config.Example
-	for _, line := range []string{"name: crmsync", "mode: single", "skew: 15m", "auth: bearer", "insecure: false", "adopt: false"} {
+	for _, line := range []string{"name: crmsync", "mode: single", "spool: { max_events: 1000000, max_bytes: 1GiB }", "skew: 15m", "auth: bearer", "insecure: false", "adopt: false"} {
 		require.Contains(t, text, "# "+line)
 		text = strings.Replace(text, "# "+line, line, 1)
 	}
 	want, got := parse(t, config.Example), parse(t, text)
 	require.Equal(t, want.Redis, got.Redis)
+	require.Equal(t, want.Spool, got.Spool)
 	require.Equal(t, want.JustCall, got.JustCall)
 	require.Equal(t, want.Name, got.Name)
 }

@@ -43,6 +43,7 @@ func defaults() *Config {
 		Name:     "crmsync",
 		Temporal: Temporal{Address: "localhost:7233", Namespace: "default"},
 		Redis:    Redis{URL: "redis://localhost:6379/0", Mode: Single},
+		Spool:    Spool{MaxEvents: 1_000_000, MaxBytes: 1 << 30},
 		Server:   Server{Listen: ":8080", Admin: "127.0.0.1:9090"},
 		Log:      Log{Level: "info", Format: TextLog},
 	}

@@ -55,6 +55,7 @@ func (v *validator) config() {
 	}
 	v.temporal()
 	v.redis()
+	v.spool()
 	v.address("server.listen", v.c.Server.Listen)
 	v.address("server.admin", v.c.Server.Admin)
 	if v.c.Server.Listen == v.c.Server.Admin && !strings.HasSuffix(v.c.Server.Admin, ":0") {

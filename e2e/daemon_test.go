@@ -123,7 +123,8 @@ func (p *process) resident(t *testing.T) int {
 	return 0
 }
 
-// TestTemporalAbsentAtStart starts the daemon long before Temporal.
+// TestTemporalAbsentAtStart starts the daemon long before Temporal: as long as
+// Redis is there, what comes waits in it.
 func TestTemporalAbsentAtStart(t *testing.T) {
 	t.Parallel()
 	absent := &devstack.Temporal{Address: freeAddress(t), Namespace: "default"}
@@ -131,15 +132,28 @@ func TestTemporalAbsentAtStart(t *testing.T) {
 	p := st.prepare()
 	p.start()
 	p.says("waiting for Temporal")
-	body := inbound("msg_early", "+15125551234", "is anybody there?").json()
-	require.Equal(t, http.StatusServiceUnavailable, p.post(body).Status)
-	require.False(t, p.isReady())
-	require.True(t, p.answers("/healthz"), "it is alive and waits")
+	require.True(t, p.isReady())
+	p.accepted(inbound("msg_early", "+15125551234", "is anybody there?").json())
+	require.False(t, p.detail().Temporal)
 
 	ownTemporal(t, absent.Address)
 	p.ready()
-	p.accepted(body)
+	eventually(t, time.Minute, "it is delivered by itself", func() bool { return len(st.crm.Messages()) == 1 })
 	require.Equal(t, connectors.Written, st.result("main/msg_early/sms.received").Deliveries["crm"].State)
+}
+
+// TestBothAbsentAtStart starts the daemon with nothing that could keep an event.
+func TestBothAbsentAtStart(t *testing.T) {
+	t.Parallel()
+	absent := &devstack.Temporal{Address: freeAddress(t), Namespace: "default"}
+	st := newStack(t, setup{temporal: absent})
+	require.NoError(t, st.redis.Kill())
+	p := st.prepare()
+	p.start()
+	p.says("waiting for Temporal")
+	require.Equal(t, http.StatusServiceUnavailable, p.post(inbound("msg_early", "+15125551234", "is anybody there?").json()).Status)
+	require.False(t, p.isReady())
+	require.True(t, p.answers("/healthz"), "it is alive and waits")
 }
 
 // TestRedisAbsentAtStart never starts Redis.

@@ -36,14 +36,18 @@ func TestTheSameEventAgain(t *testing.T) {
 		body := inbound("msg_again", "+15125551234", "once").json()
 		st.crm.SetFaults(func(f *connectortest.Faults) { f.Down = true })
 
-		require.Equal(st.t, map[string]int{"accepted": 1, "duplicate": 19}, p.atOnce(20, body))
+		// Those that Temporal took too long for were spooled, and accepted for that.
+		results := p.atOnce(20, body)
+		require.Positive(st.t, results["accepted"])
+		require.Equal(st.t, 20, results["accepted"]+results["duplicate"], results)
+		p.drained()
 		require.Equal(st.t, enums.WORKFLOW_EXECUTION_STATUS_RUNNING, st.status("main/msg_again/sms.received"))
-		require.Equal(st.t, "duplicate", p.post(body).Result, "while its workflow runs")
+		p.known(body, "while its workflow runs")
 
 		st.crm.SetFaults(func(f *connectortest.Faults) { f.Down = false })
 		require.Equal(st.t, connectors.Written, st.result("main/msg_again/sms.received").Deliveries["crm"].State)
 		require.NoError(st.t, st.redis.Flush(st.t.Context()))
-		require.Equal(st.t, "duplicate", p.post(body).Result, "when Redis has forgotten it")
+		p.known(body, "when Redis has forgotten it")
 
 		st.only("main/msg_again")
 		eventually(st.t, time.Minute, "the list shows one workflow", func() bool { return st.count("WorkflowType = 'SyncEvent'") == 1 })
@@ -69,6 +73,7 @@ func TestTerminatedEventRunsAgain(t *testing.T) {
 		// A busy server may not say in time that the workflow was terminated; in
 		// doubt the event is a duplicate.
 		eventually(st.t, time.Minute, "the event is accepted again", func() bool { return p.post(body).Result == "accepted" })
+		p.drained()
 		require.NotEqual(st.t, first, st.run(key), "a new run")
 		st.result(key)
 		st.only("main/msg_ended")

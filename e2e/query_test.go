@@ -26,11 +26,19 @@ func (st *stack) count(query string) int {
 // result waits for the workflow of an event and answers what became of it.
 func (st *stack) result(key string) activities.SyncResult {
 	st.t.Helper()
+	st.begun(key)
 	ctx, cancel := context.WithTimeout(st.t.Context(), time.Minute)
 	defer cancel()
 	var result activities.SyncResult
 	require.NoError(st.t, st.client.GetWorkflow(ctx, key, "").Get(ctx, &result), key)
 	return result
+}
+
+// begun waits until there is a workflow of this id: what was accepted may be
+// spooled for a moment.
+func (st *stack) begun(id string) {
+	st.t.Helper()
+	eventually(st.t, time.Minute, "there is a workflow "+id, func() bool { return st.status(id) != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED })
 }
 
 // status answers the status of a workflow, 0 where there is none.

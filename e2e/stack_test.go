@@ -188,9 +188,21 @@ func (p *process) start() {
 	require.NoError(p.st.t, p.cmd.Start())
 }
 
+// ready waits until the daemon is, and its workers have Temporal: webhooks may be
+// posted before.
 func (p *process) ready() {
 	p.st.t.Helper()
-	eventually(p.st.t, 30*time.Second, "the daemon is ready", p.isReady)
+	eventually(p.st.t, 30*time.Second, "the daemon is ready", func() bool { return p.isReady() && p.hasTemporal() })
+}
+
+func (p *process) hasTemporal() bool {
+	response, err := http.Get("http://" + p.admin + "/readyz")
+	if err != nil {
+		return false
+	}
+	defer response.Body.Close()
+	var detail readiness
+	return json.NewDecoder(response.Body).Decode(&detail) == nil && detail.Temporal
 }
 
 func (p *process) isReady() bool {

@@ -24,10 +24,11 @@ func (f *findings) redis(ctx context.Context, c *config.Config) {
 	}
 	defer func() { _ = memory.Close() }()
 	if err := memory.Ping(ctx); err != nil {
-		f.warn("redis", "cannot be reached: %v; crmsync works without it, slower and with more API calls", err)
+		f.warn("redis", "cannot be reached: %v; crmsync works without it, slower, with more API calls, and refuses webhooks while Temporal is away", err)
 		return
 	}
 	f.ok("redis", "answers")
+	f.spool(ctx, c)
 	settings, err := memory.Settings(ctx)
 	if err != nil {
 		f.ok("redis", "does not let us see its settings (%v): see to it that it is 6.2 or newer, has appendonly yes and maxmemory-policy noeviction", err)
@@ -45,9 +46,9 @@ func (f *findings) redisSettings(s ledger.Settings) {
 	case s.AppendOnly == "":
 		f.ok("redis", "does not say whether it keeps its data on disk: see to it that it has appendonly yes")
 	case s.AppendOnly == "0":
-		f.warn("redis", "forgets everything when it restarts: set appendonly yes and appendfsync everysec")
+		f.warn("redis", "forgets everything when it restarts, spooled events too: set appendonly yes and appendfsync everysec")
 	case s.AppendSync == "no":
-		f.warn("redis", "leaves it to the system when its data is on disk: set appendfsync everysec")
+		f.warn("redis", "leaves it to the system when its data, spooled events too, is on disk: set appendfsync everysec")
 	}
 	if s.MaxMemory != "0" && s.Policy != "" && s.Policy != "noeviction" {
 		f.warn("redis", "throws keys away when its memory is full (maxmemory-policy %s): set it to noeviction", s.Policy)

@@ -2,7 +2,6 @@ package worker
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"net"
@@ -47,6 +46,7 @@ type daemon struct {
 	metrics  *metrics.Metrics
 	temporal client.Client
 	ledger   *ledger.Ledger
+	spool    *ledger.Spool
 	signIns  *signIns
 	apis     map[string]justcallAPI
 	acts     *activities.Activities
@@ -54,6 +54,7 @@ type daemon struct {
 	holds    *holds
 
 	started atomic.Bool   // workers poll
+	stopped atomic.Bool   // or about to
 	up      chan struct{} // closed once they do
 	fatal   chan error    // a worker that cannot go on
 }
@@ -71,10 +72,15 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	if err != nil {
 		return nil, err
 	}
-	memory, err := ledger.Open(ledger.Options{
+	redis := ledger.Options{
 		URL: c.Redis.URL.Reveal(), Mode: string(c.Redis.Mode), Name: c.Name, Ring: ring, Log: log.Named("redis"),
 		OnOp: measures.Redis,
-	})
+	}
+	memory, err := ledger.Open(redis)
+	if err != nil {
+		return nil, fmt.Errorf("redis.url: %w", err)
+	}
+	spool, err := ledger.OpenSpool(redis, spoolLimits(c))
 	if err != nil {
 		return nil, fmt.Errorf("redis.url: %w", err)
 	}
@@ -89,13 +95,16 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 		return nil, err
 	}
 	apis := openJustCall(c, out)
-	d := &daemon{config: c, apis: apis, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, signIns: signIns, up: make(chan struct{}), fatal: make(chan error, 1)}
+	d := &daemon{
+		config: c, apis: apis, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, spool: spool,
+		signIns: signIns, up: make(chan struct{}), fatal: make(chan error, 1),
+	}
 	for _, instance := range instances {
 		instance.Board, instance.Log = d.ledger, log.Named("lane")
 	}
 	hasher := sms.NewHasher(c.Privacy.HashKey())
 	d.door = ingress.NewDoor(ingress.Door{
-		Config: c, Temporal: temporal, Ledger: d.ledger, Hasher: hasher,
+		Config: c, Temporal: temporal, Ledger: d.ledger, Spool: spool, Hasher: hasher,
 		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"), Metrics: measures,
 	})
 	data, _ := ring.Converters()
@@ -106,6 +115,9 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	d.holds = &holds{temporal: temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
 	standing := survey{temporal: temporal, config: c}
 	watched := metrics.Sources{Redis: func() bool { return d.ledger.State().Up }, Lanes: d.pauses, Budgets: d.budgets, Survey: standing.take}
+	if does.does(roleIngress) {
+		watched.Spool = d.door.SpoolState
+	}
 	if err := measures.Watch(watched); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
@@ -116,7 +128,9 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 func (d *daemon) run(ctx context.Context) error {
 	defer d.temporal.Close()
 	defer func() { _ = d.ledger.Close() }()
+	defer func() { _ = d.spool.Close() }()
 	defer func() { _ = d.signIns.close() }()
+	d.door.Hold()
 	servers, err := d.listen()
 	if err != nil {
 		return err
@@ -128,7 +142,7 @@ func (d *daemon) run(ctx context.Context) error {
 		case err = <-d.fatal:
 		}
 	}
-	d.started.Store(false)
+	d.stopped.Store(true)
 	d.log.Info("stopping: finishing what is in flight, giving the rest back")
 	shutdown(servers...)
 	stopWorkers()
@@ -156,7 +170,8 @@ func (d *daemon) listen() (servers []*http.Server, err error) {
 }
 
 // start waits for Temporal and, a little, for Redis, and starts the workers.
-// Webhooks are answered meanwhile, with 503 until Temporal takes events.
+// Webhooks are answered meanwhile: their events are spooled until workflows can be
+// listed by their attributes.
 func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 	stop = func() {}
 	id, err := d.awaitTemporal(ctx)
@@ -165,12 +180,16 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 	}
 	d.ledger.Bind(id)
 	d.awaitRedis(ctx)
+	if risk := d.spoolRisk(ctx); risk != "" {
+		d.log.Warn("Redis keeps the events that Temporal does not take at once, and " + risk)
+	}
 	if risk := d.signIns.risk(ctx); risk != "" {
 		d.log.Warn("Redis keeps the sign-ins of connectors, and " + risk)
 	}
 	if err := registerAttributes(ctx, d.temporal, d.config); err != nil {
 		d.log.Warn("search attributes could not be registered: workflows go on without, and cannot be listed by state", "error", err)
 	}
+	d.door.Release()
 	stopLanes := d.runLanes()
 	workers := d.workers()
 	for i, w := range workers {
@@ -178,10 +197,11 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 			return func() { stopLanes(); stopAll(workers[:i]) }, fmt.Errorf("start worker: %w", err)
 		}
 	}
+	stopDrain := d.drain()
 	d.started.Store(true)
 	close(d.up)
 	d.log.Info("ready", "roles", d.part.roles, "lanes", len(d.part.lanes), "accounts", len(d.config.JustCall))
-	return func() { stopLanes(); stopAll(workers) }, nil
+	return func() { stopDrain(); stopLanes(); stopAll(workers) }, nil
 }
 
 // awaitTemporal answers the identity of the namespace, as soon as there is one.
@@ -197,7 +217,7 @@ func (d *daemon) awaitTemporal(ctx context.Context) (string, error) {
 		}
 		if time.Since(said) > 30*time.Second {
 			said = time.Now()
-			d.log.Warn("waiting for Temporal: not ready, webhooks are answered 503 until it is there",
+			d.log.Warn("waiting for Temporal: webhooks are answered as long as Redis spools their events",
 				"address", d.config.Temporal.Address, "namespace", d.config.Temporal.Namespace, "error", err)
 		}
 		select {
@@ -221,20 +241,6 @@ func (d *daemon) awaitRedis(ctx context.Context) {
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
-}
-
-// ready reports why this process cannot do its part, or nil: an event cannot be
-// taken durably, or its workers take no tasks. A CRM's state never matters.
-func (d *daemon) ready(ctx context.Context) error {
-	if !d.started.Load() {
-		return errors.New("starting, waiting for Temporal, or stopping")
-	}
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	if _, err := d.temporal.CheckHealth(ctx, &client.CheckHealthRequest{}); err != nil {
-		return fmt.Errorf("temporal: %w", err)
-	}
-	return nil
 }
 
 // listen serves until the server is shut down. A client that is slow to send is

@@ -1,6 +1,7 @@
 package worker
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 
@@ -36,7 +37,7 @@ func (d *daemon) adminHandler() http.Handler {
 	mux.HandleFunc("GET /healthz", alive)
 	mux.Handle("GET /metrics", d.metrics.Handler())
 	mux.HandleFunc("GET /readyz", func(w http.ResponseWriter, r *http.Request) {
-		status, detail := http.StatusOK, readiness{Status: "ready", Roles: d.part.roles, Redis: d.ledger.State(), Lanes: d.lanes(), Budgets: d.budgets()}
+		status, detail := http.StatusOK, d.readiness(r.Context())
 		if err := d.ready(r.Context()); err != nil {
 			status, detail.Status, detail.Reason = http.StatusServiceUnavailable, "not ready", err.Error()
 		}
@@ -45,12 +46,30 @@ func (d *daemon) adminHandler() http.Handler {
 	return mux
 }
 
+func (d *daemon) readiness(ctx context.Context) readiness {
+	r := readiness{
+		Status: "ready", Roles: d.part.roles, Temporal: d.reaches(ctx) == nil, Redis: d.ledger.State(),
+		Lanes: d.lanes(), Budgets: d.budgets(),
+	}
+	if !d.part.does(roleIngress) {
+		return r
+	}
+	if spool, err := d.spool.State(ctx); err == nil {
+		r.Spool = &spool
+	}
+	return r
+}
+
 // readiness is the detail for operators; what is counted is in /metrics.
 type readiness struct {
-	Status string       `json:"status"`
-	Reason string       `json:"reason,omitempty"`
-	Roles  []string     `json:"roles"`
-	Redis  ledger.State `json:"redis"`
+	Status string   `json:"status"`
+	Reason string   `json:"reason,omitempty"`
+	Roles  []string `json:"roles"`
+	// Temporal: it answers, and the workers ask it for tasks.
+	Temporal bool         `json:"temporal"`
+	Redis    ledger.State `json:"redis"`
+	// Spool is asked for by processes that take webhooks in.
+	Spool *ledger.SpoolState `json:"spool,omitempty"`
 	// Lanes are those that this process drives, by connector. A lane that does
 	// not flow is no reason not to be ready.
 	Lanes map[string]lane.State `json:"lanes"`

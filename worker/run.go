@@ -15,8 +15,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short: "Run the daemon",
 		Long: `Run the daemon: take webhooks in and deliver them, until SIGTERM or Ctrl-C.
 
-While Temporal is away at the start it waits and is not ready; it never exits for
-that. On SIGTERM it stops accepting, finishes what is in flight and gives the
+While Temporal is away, also at the start, what comes is spooled in Redis; it never
+exits for that. On SIGTERM it stops accepting, finishes what is in flight and gives the
 rest back to Temporal, within 30 seconds.
 
 A process does everything, unless --roles says which parts: ingress takes

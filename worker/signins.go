@@ -103,7 +103,7 @@ func (s *signIns) risk(ctx context.Context) string {
 	if err != nil {
 		return ""
 	}
-	return settings.Risk()
+	return settings.GrantRisk()
 }
 
 // tend keeps sign-ins alive that nothing uses, until ctx ends.

@@ -39,7 +39,7 @@ func (d *Door) tellConsent(ctx context.Context, e sms.Event, signal activities.C
 	options.Priority = workflows.PriorityOf(e.Account, e.Kind, true)
 	options.WorkflowIDReusePolicy = enums.WORKFLOW_ID_REUSE_POLICY_ALLOW_DUPLICATE
 	options.WorkflowIDConflictPolicy = enums.WORKFLOW_ID_CONFLICT_POLICY_UNSPECIFIED
-	return d.refused(withoutAttributes(&options, &in.Plain, func() error {
+	return notTaken(withoutAttributes(&options, &in.Plain, func() error {
 		_, err := d.Temporal.SignalWithStartWorkflow(ctx, options.ID, activities.SignalConsent, signal, options, activities.SyncConsent, in)
 		return err
 	}))
@@ -56,7 +56,7 @@ func (d *Door) Suppress(ctx context.Context, account string, listed sms.Consent)
 	}}
 	signal := d.consentSignal(e, d.Config.AccountConnectors(account))
 	signal.Listed = true
-	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	done, err := d.begin(ctx)
 	if err != nil {
@@ -70,7 +70,7 @@ func (d *Door) Suppress(ctx context.Context, account string, listed sms.Consent)
 // to the connectors, or is parked, or was started without attributes, does not
 // say.
 func (d *Door) standing(ctx context.Context, workflow string) (activities.Standing, error) {
-	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	described, err := d.Temporal.DescribeWorkflowExecution(ctx, workflow, "")
 	if _, unknown := errors.AsType[*serviceerror.NotFound](err); unknown {

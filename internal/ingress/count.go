@@ -11,7 +11,23 @@ import (
 type Metrics interface {
 	// Webhook: the account is as the request says, and may be anything.
 	Webhook(account string, o Outcome)
+	// Spool: something happened to an event in the spool.
+	Spool(what SpoolEvent)
 }
+
+// SpoolEvent is what happened to an event in the spool, as a label.
+type SpoolEvent string
+
+// What happens in the spool.
+const (
+	Spooled    SpoolEvent = "spooled"   // Temporal did not take it in time
+	NotSpooled SpoolEvent = "not_taken" // the spool did not either: 503
+	Drained    SpoolEvent = "drained"   // Temporal has taken it
+	Dead       SpoolEvent = "dead"      // Temporal never will
+)
+
+// SpoolEvents answers every SpoolEvent there is.
+func SpoolEvents() []SpoolEvent { return []SpoolEvent{Spooled, NotSpooled, Drained, Dead} }
 
 // Outcome is how a webhook was answered, as labels of a metric. Reason is set
 // where Result is ignored or refused.

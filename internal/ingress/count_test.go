@@ -1,6 +1,7 @@
 package ingress
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 	"sync"
@@ -13,8 +14,24 @@ import (
 
 // counts keeps what Metrics was told.
 type counts struct {
-	mu sync.Mutex
-	n  map[string]map[Outcome]int
+	mu    sync.Mutex
+	n     map[string]map[Outcome]int
+	spool map[SpoolEvent]int
+}
+
+func (c *counts) Spool(what SpoolEvent) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.spool == nil {
+		c.spool = map[SpoolEvent]int{}
+	}
+	c.spool[what]++
+}
+
+func (c *counts) spoolEvents() map[SpoolEvent]int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return maps.Clone(c.spool)
 }
 
 func (c *counts) Webhook(account string, o Outcome) {

@@ -2,8 +2,6 @@ package ingress
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"slices"
@@ -19,7 +17,6 @@ import (
 
 	"crmsync/activities"
 	"crmsync/config"
-	"crmsync/internal/justcall"
 	"crmsync/internal/ledger"
 	"crmsync/sms"
 	"crmsync/workflows"
@@ -27,10 +24,15 @@ import (
 
 // The limits of the door.
 const (
-	// StartTimeout is how long Temporal may take to accept an event. The SDK
-	// blocks while the server is away. (A spool will take over what does not fit;
-	// the deadline then becomes 150 ms.)
-	StartTimeout = 2 * time.Second
+	// StartTimeout is how long Temporal may take to accept a webhook's event before
+	// the spool is asked to. The SDK blocks while the server is away.
+	StartTimeout = 150 * time.Millisecond
+	// Patience is how long Temporal may take where there is no spool to turn to.
+	Patience = 2 * time.Second
+	// lateTimeout is how long a start may go on that nobody waits for any more. It
+	// is not cancelled before: where Temporal has handed its first task to this
+	// process, that would be lost for ten seconds.
+	lateTimeout = 10 * time.Second
 	// MaxStarts is how many starts are in flight at most: beyond it Temporal's
 	// throughput collapses.
 	MaxStarts = 64
@@ -47,47 +49,65 @@ const (
 
 // ErrUnavailable is returned while no durable store takes the event: nothing was
 // lost, since the sender is told to come again.
-var ErrUnavailable = errors.New("temporal does not take the event now")
+var ErrUnavailable = errors.New("the event cannot be kept now")
 
 // Door is the one way in: webhooks, repairs of quarantined bodies and, later,
 // reconciliation start their workflows here. It is safe for concurrent use.
 type Door struct {
-	Config     *config.Config
-	Temporal   client.Client
-	Ledger     *ledger.Ledger
+	Config   *config.Config
+	Temporal client.Client
+	Ledger   *ledger.Ledger
+	// Spool takes live events that Temporal does not take at once; nil: there is
+	// none, and they wait for Temporal.
+	Spool      *ledger.Spool
 	Hasher     sms.Hasher
 	Attributes workflows.Attributes
 	Log        hclog.Logger
 	// Metrics may be nil.
 	Metrics Metrics
 
-	starts chan struct{}
-	lines  *sync.Map // account and line → when Redis was told
+	starts  chan struct{}
+	lines   *sync.Map // account and line → when Redis was told
+	breaker *breaker
+	drain   *drain
 }
 
 // NewDoor makes a Door ready for use.
 func NewDoor(d Door) *Door {
 	d.starts, d.lines = make(chan struct{}, MaxStarts), &sync.Map{}
+	d.breaker, d.drain = &breaker{log: d.Log}, &drain{wake: make(chan struct{}, 1)}
 	return &d
 }
 
 // Accept takes an event in, durably or not at all. Temporal is the authority;
-// Redis is told only afterwards, so that it can never swallow an event.
+// Redis is told only afterwards, so that it can never swallow an event. Live: it
+// came from a webhook just now, so that it may be spooled, and what Redis has
+// seen is a duplicate.
 func (d *Door) Accept(ctx context.Context, e sms.Event, live bool) (Answer, error) {
 	key := e.Key()
 	if live && d.Ledger.Seen(ctx, key) && !d.ended(ctx, e) {
 		return Answer{Result: Duplicate, Key: key}, nil
 	}
-	result, err := d.start(ctx, e, live)
+	if d.nobody(e) {
+		return Answer{Result: Ignored, Key: key, Reason: "no connector is configured for it"}, nil
+	}
+	take, p := d.wait, parcel{Event: &e}
+	if live {
+		take, p.At = d.keep, time.Now().UTC()
+	}
+	result, err := take(ctx, p)
 	if err != nil {
 		return Answer{}, err
 	}
-	if result != Ignored {
-		d.Ledger.MarkSeen(ctx, key)
-		d.rememberLine(ctx, e)
-		return Answer{Result: result, Key: key}, nil
+	return Answer{Result: result, Key: key}, nil
+}
+
+// remember tells Redis that Temporal has it.
+func (d *Door) remember(ctx context.Context, p parcel) {
+	if p.Event != nil {
+		d.Ledger.MarkSeen(ctx, p.Event.Key())
+		d.rememberLine(ctx, *p.Event)
 	}
-	return Answer{Result: Ignored, Key: key, Reason: "no connector is configured for it"}, nil
 }
 
 // rememberLine lets whoever decides on a contact know the company's own lines:
@@ -124,18 +144,15 @@ func (d *Door) ended(ctx context.Context, e sms.Event) bool {
 	return false
 }
 
-func (d *Door) start(ctx context.Context, e sms.Event, live bool) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
-	defer cancel()
-	done, err := d.begin(ctx)
-	if err != nil {
-		return "", err
+// enter starts a parcel's workflow, and answers what came of it.
+func (d *Door) enter(ctx context.Context, p parcel) (string, error) {
+	switch {
+	case p.Body != nil:
+		return d.startQuarantine(ctx, p)
+	case p.Event.Kind.Consent():
+		return d.startConsent(ctx, *p.Event)
 	}
-	defer done()
-	if e.Kind.Consent() {
-		return d.startConsent(ctx, e)
-	}
-	return d.startSync(ctx, e, live)
+	return d.startSync(ctx, p)
 }
 
 // begin waits for room among the starts in flight; done must be called.
@@ -148,14 +165,12 @@ func (d *Door) begin(ctx context.Context) (done func(), err error) {
 	}
 }
 
-func (d *Door) startSync(ctx context.Context, e sms.Event, live bool) (string, error) {
+func (d *Door) startSync(ctx context.Context, p parcel) (string, error) {
+	e := *p.Event
 	targets := d.targets(e)
-	if len(targets) == 0 && !d.expectsStatus(e) {
-		return Ignored, nil
-	}
-	in := workflows.SyncInput{Event: e, Live: live, Revision: workflows.Revision}
+	in := workflows.SyncInput{Event: e, Live: p.young(), Revision: workflows.Revision}
 	options := d.options(e, e.Key())
-	options.Priority = workflows.PriorityOf(e.Account, e.Kind, live)
+	options.Priority = workflows.PriorityOf(e.Account, e.Kind, p.live())
 	if e.Kind.Text() {
 		d.send(&options, &in, targets)
 	}
@@ -182,63 +197,19 @@ func (d *Door) execute(ctx context.Context, options client.StartWorkflowOptions,
 	if temporal.IsWorkflowExecutionAlreadyStartedError(err) {
 		return Duplicate, nil
 	}
-	return Accepted, d.refused(err)
+	return Accepted, notTaken(err)
 }
 
 func (d *Door) startConsent(ctx context.Context, e sms.Event) (string, error) {
-	connectors := d.Config.AccountConnectors(e.Account)
-	if len(connectors) == 0 {
-		return Ignored, nil
-	}
-	return Accepted, d.tellConsent(ctx, e, d.consentSignal(e, connectors))
+	return Accepted, d.tellConsent(ctx, e, d.consentSignal(e, d.Config.AccountConnectors(e.Account)))
 }
 
-// Quarantine keeps an authentic body that could not be decoded.
-func (d *Door) Quarantine(ctx context.Context, account, reason string, body []byte) (Answer, error) {
-	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
-	defer cancel()
-	done, err := d.begin(ctx)
-	if err != nil {
-		return Answer{}, err
+// nobody reports whether an event concerns no connector, not even later.
+func (d *Door) nobody(e sms.Event) bool {
+	if e.Kind.Consent() {
+		return len(d.Config.AccountConnectors(e.Account)) == 0
 	}
-	defer done()
-	sum := sha256.Sum256(body)
-	id := activities.QuarantineID(account, hex.EncodeToString(sum[:]))
-	in := workflows.QuarantineInput{Quarantined: activities.Quarantined{
-		Account: account, Reason: reason, Body: body[:min(len(body), MaxQuarantined)], Size: len(body),
-	}}
-	options := d.options(sms.Event{Account: account, Kind: activities.Quarantine}, id)
-	options.StaticSummary = "quarantined: " + reason
-	err = withoutAttributes(&options, &in.Plain, func() error {
-		_, err := d.Temporal.ExecuteWorkflow(ctx, options, activities.Quarantine, in)
-		return err
-	})
-	if err != nil && !temporal.IsWorkflowExecutionAlreadyStartedError(err) {
-		return Answer{}, d.refused(err)
-	}
-	return Answer{Result: Quarantined, Key: id, Reason: reason}, nil
-}
-
-// Admit implements activities.Door.
-func (d *Door) Admit(ctx context.Context, account string, body []byte) (activities.Admitted, *activities.Refusal, error) {
-	decoded, err := justcall.Decode(body, d.input(account))
-	if err != nil {
-		//nolint:nilerr // a refusal is an answer: trying again at once would not help
-		return activities.Admitted{}, &activities.Refusal{Kind: "QUARANTINED", Message: err.Error()}, nil
-	}
-	answer, err := d.take(ctx, decoded, false)
-	return activities.Admitted{Result: answer.Result, Key: answer.Key}, nil, err
-}
-
-// take acts on what a body turned out to be.
-func (d *Door) take(ctx context.Context, decoded justcall.Decoded, live bool) (Answer, error) {
-	switch {
-	case decoded.Outcome == justcall.IsPing:
-		return Answer{Result: Ping}, nil
-	case decoded.Outcome == justcall.IsIgnored:
-		return Answer{Result: Ignored, Reason: string(decoded.Reason)}, nil
-	}
-	return d.Accept(ctx, decoded.Event, live)
+	return len(d.targets(e)) == 0 && !d.expectsStatus(e)
 }
 
 // expectsStatus reports whether an event that goes nowhere has to be known all
@@ -246,10 +217,6 @@ func (d *Door) take(ctx context.Context, decoded justcall.Decoded, live bool) (A
 // for a person if they never found it.
 func (d *Door) expectsStatus(e sms.Event) bool {
 	return e.Kind == sms.Sent && len(d.Config.AccountConnectors(e.Account)) > 0
-}
-
-func (d *Door) input(account string) justcall.Input {
-	return justcall.Input{Account: account, Region: d.Config.JustCall[account].Region}
 }
 
 // targets are the connectors that an event is for: a text by the routes; a
@@ -307,12 +274,10 @@ func withoutAttributes(options *client.StartWorkflowOptions, plain *bool, start 
 	return start()
 }
 
-// refused says that the event was not taken. Here the spool will hang: what
-// Temporal does not take in time goes there, and is answered as accepted.
-func (d *Door) refused(err error) error {
+// notTaken says that Temporal did not take an event.
+func notTaken(err error) error {
 	if err == nil {
 		return nil
 	}
-	d.Log.Warn("temporal did not take an event", "error", err)
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
 }

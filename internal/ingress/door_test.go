@@ -258,7 +258,7 @@ func TestBoundOfStarts(t *testing.T) {
 		} {
 			begun := time.Now()
 			require.ErrorIs(t, one(), ErrUnavailable, name)
-			require.Equal(t, StartTimeout, time.Since(begun), name)
+			require.Equal(t, Patience, time.Since(begun), name)
 			require.Len(t, b.temporal.taken(), MaxStarts, name)
 		}
 		close(hang)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -59,9 +60,19 @@ type fakeTemporal struct {
 	status enums.WorkflowExecutionStatus
 	// state is what every workflow shows, unless empty.
 	state string
+	// away: it does not even say that it is well.
+	away atomic.Bool
 
 	mu     sync.Mutex
 	starts []started
+	wrong  map[string]error // by id: what is refused for what it is
+}
+
+// change replaces refuse while starts are under way.
+func (f *fakeTemporal) change(refuse func(ctx context.Context, n int) error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.refuse = refuse
 }
 
 func (f *fakeTemporal) take(ctx context.Context, s started) error {
@@ -69,11 +80,12 @@ func (f *fakeTemporal) take(ctx context.Context, s started) error {
 	f.mu.Lock()
 	n := len(f.starts)
 	f.starts = append(f.starts, s)
+	refuse, wrong := f.refuse, f.wrong[s.options.ID]
 	f.mu.Unlock()
-	if f.refuse == nil {
-		return nil
+	if refuse == nil || wrong != nil {
+		return wrong
 	}
-	return f.refuse(ctx, n)
+	return refuse(ctx, n)
 }
 
 func (f *fakeTemporal) taken() []started {
@@ -105,6 +117,13 @@ func (f *fakeTemporal) DescribeWorkflowExecution(ctx context.Context, _, _ strin
 		info.SearchAttributes = &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"crmsync_state": payload}}
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: info}, nil
+}
+
+func (f *fakeTemporal) CheckHealth(context.Context, *client.CheckHealthRequest) (*client.CheckHealthResponse, error) {
+	if f.away.Load() {
+		return nil, errAway
+	}
+	return &client.CheckHealthResponse{}, nil
 }
 
 // bench is a door with a fake Temporal behind it and a Redis in this process.

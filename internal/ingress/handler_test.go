@@ -126,7 +126,7 @@ func TestUnavailable(t *testing.T) {
 		w := b.serve(http.MethodPost, good, strings.NewReader(body))
 		require.Equal(t, http.StatusServiceUnavailable, w.Code)
 		require.Equal(t, retryAfter, w.Header().Get("Retry-After"))
-		require.JSONEq(t, `{"result":"unavailable","reason":"temporal does not take the event now"}`, w.Body.String(), "it says nothing of what is behind")
+		require.JSONEq(t, `{"result":"unavailable","reason":"the event cannot be kept now"}`, w.Body.String(), "it says nothing of what is behind")
 	}
 	require.Equal(t, http.StatusOK, b.serve(http.MethodPost, good, strings.NewReader("{}")).Code)
 	require.Equal(t, http.StatusUnauthorized, b.serve(http.MethodPost, good+"x", strings.NewReader("{")).Code)

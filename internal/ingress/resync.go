@@ -24,7 +24,7 @@ func (d *Door) Resync(ctx context.Context, e sms.Event, connector string, why wo
 	if e.Kind.Consent() {
 		return "", fmt.Errorf("%s is consent, which is kept up to date by itself", e.Key())
 	}
-	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	done, err := d.begin(ctx)
 	if err != nil {

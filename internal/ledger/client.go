@@ -1,6 +1,7 @@
 package ledger
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"net/url"
@@ -72,10 +73,14 @@ func clientFor(raw, mode string, timeout time.Duration) (redis.UniversalClient, 
 // server and proxy understands. Connecting may go on in the background for
 // longer than one call waits, so that a handshake over a long way succeeds at
 // all.
+//
+// The pool is as large as there may be webhooks at a time that wait for a disk,
+// whatever the number of processors: connections are made when they are needed.
 const (
 	noRetry  = -1
 	oneDial  = 1
 	protocol = 2
+	poolSize = 64
 )
 
 func dialTimeout(timeout time.Duration) time.Duration { return 10 * timeout }
@@ -92,6 +97,7 @@ func singleOptions(raw string, timeout time.Duration) (*redis.Options, error) {
 	o.MaxRetries, o.DialerRetries, o.Protocol = noRetry, oneDial, protocol
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = dialTimeout(timeout), timeout, timeout, timeout
 	o.ContextTimeoutEnabled, o.DisableIdentity = true, true
+	o.PoolSize = cmp.Or(o.PoolSize, poolSize)
 	o.MaintNotificationsConfig = noNotifications()
 	return o, nil
 }
@@ -110,6 +116,7 @@ func sentinelOptions(raw string, timeout time.Duration) (*redis.FailoverOptions,
 	o.MaxRetries, o.DialerRetries, o.Protocol = noRetry, oneDial, protocol
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = dialTimeout(timeout), timeout, timeout, timeout
 	o.ContextTimeoutEnabled, o.DisableIdentity = true, true
+	o.PoolSize = cmp.Or(o.PoolSize, poolSize)
 	return o, nil
 }
 
@@ -123,6 +130,7 @@ func clusterOptions(raw string, timeout time.Duration) (*redis.ClusterOptions, e
 	o.MaxRetries, o.DialerRetries, o.Protocol = noRetry, oneDial, protocol
 	o.DialTimeout, o.ReadTimeout, o.WriteTimeout, o.PoolTimeout = dialTimeout(timeout), timeout, timeout, timeout
 	o.ContextTimeoutEnabled, o.DisableIdentity = true, true
+	o.PoolSize = cmp.Or(o.PoolSize, poolSize)
 	o.MaintNotificationsConfig = noNotifications()
 	return o, nil
 }

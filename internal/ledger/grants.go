@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -225,17 +224,13 @@ func (g *Grants) failure(what string, err error) error {
 	return fmt.Errorf("%s the sign-in in redis: %s", what, clean(err, g.secrets))
 }
 
-// Risk says how Redis may lose a grant, and what to do about it; empty: it does
-// not, or does not say.
-func (s Settings) Risk() string {
-	switch {
-	case s.AppendOnly == "0":
-		return "forgets them when it restarts: set appendonly yes"
-	case s.AppendSync == "no":
-		return "leaves it to the system when they are on disk: set appendfsync everysec or always"
-	case s.MaxMemory != "0" && strings.HasPrefix(s.Policy, "allkeys-"):
-		return "throws them away when its memory is full: set maxmemory-policy noeviction"
-	case s.AppendSync == "everysec" && s.before(7, 2):
+// GrantRisk says how Redis may lose a grant, and what to do about it; empty: it
+// does not, or does not say.
+func (s Settings) GrantRisk() string {
+	if risk := s.Risk(); risk != "" {
+		return risk
+	}
+	if s.AppendSync == "everysec" && s.before(7, 2) {
 		return "may lose the last second, and a sign-in that was renewed in it: use 7.2 or newer, or set appendfsync always"
 	}
 	return ""

@@ -244,14 +244,14 @@ func TestRedisThatMayLoseGrantsIsNamed(t *testing.T) {
 		"throws them away":  {Version: "7.2.4", AppendOnly: "1", AppendSync: "always", MaxMemory: "1000", Policy: "allkeys-lru"},
 		"lose the last sec": {Version: "7.0.15", AppendOnly: "1", AppendSync: "everysec", MaxMemory: "0"},
 	} {
-		require.Contains(t, s.Risk(), want)
+		require.Contains(t, s.GrantRisk(), want)
 		if want == "" {
-			require.Empty(t, s.Risk())
+			require.Empty(t, s.GrantRisk())
 		}
 	}
-	require.Empty(t, ledger.Settings{Version: "7.0.15", AppendOnly: "1", AppendSync: "always"}.Risk())
-	require.Empty(t, ledger.Settings{Version: "7.0.15", AppendOnly: "1", MaxMemory: "9", Policy: "volatile-lru"}.Risk(), "grants have no time limit")
-	require.Empty(t, ledger.Settings{}.Risk(), "a managed Redis says nothing")
+	require.Empty(t, ledger.Settings{Version: "7.0.15", AppendOnly: "1", AppendSync: "always"}.GrantRisk())
+	require.Empty(t, ledger.Settings{Version: "7.0.15", AppendOnly: "1", MaxMemory: "9", Policy: "volatile-lru"}.GrantRisk(), "grants have no time limit")
+	require.Empty(t, ledger.Settings{}.GrantRisk(), "a managed Redis says nothing")
 }
 
 // A user who may do only what the store of grants does, as docs/deployment.md says.

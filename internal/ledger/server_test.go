@@ -40,10 +40,12 @@ func TestRealServerWithAccessList(t *testing.T) {
 	c := redis.NewClient(&redis.Options{Addr: server.Address, Protocol: 2})
 	t.Cleanup(func() { _ = c.Close() })
 	require.NoError(t, c.Do(t.Context(), "ACL", "SETUSER", "crmsync", "on", ">s3cret", "~crmsync:*",
-		"+ping", "+exists", "+get", "+set", "+del", "+hello", "+select").Err())
+		"+ping", "+exists", "+get", "+set", "+del", "+hello", "+select", "+eval", "+evalsha", "+time", "+incrby", "+decrby",
+		"+xadd", "+xlen", "+xrange", "+xack", "+xdel", "+xinfo|groups", "+xgroup|create", "+xreadgroup", "+xautoclaim").Err())
 	l := open(t, ledger.Options{URL: "redis://crmsync:s3cret@" + server.Address + "/0"})
 	l.Bind("ns1")
 	remembers(t, l)
+	spools(t, openSpool(t, ledger.Options{URL: "redis://crmsync:s3cret@" + server.Address + "/0"}, roomy))
 
 	foreign := open(t, ledger.Options{URL: "redis://crmsync:s3cret@" + server.Address + "/0", Name: "other"})
 	foreign.Bind("ns1")
@@ -64,6 +66,7 @@ func TestRealCluster(t *testing.T) {
 	l := open(t, ledger.Options{URL: "redis://" + address, Mode: "cluster"})
 	l.Bind("ns{1}")
 	remembers(t, l)
+	spools(t, openSpool(t, ledger.Options{URL: "redis://" + address, Mode: "cluster"}, roomy))
 }
 
 func TestRealSentinel(t *testing.T) {
@@ -77,6 +80,7 @@ func TestRealSentinel(t *testing.T) {
 	l := open(t, ledger.Options{URL: "redis://" + sentinel + "/0?master_name=mymaster", Mode: "sentinel"})
 	l.Bind("ns1")
 	remembers(t, l)
+	spools(t, openSpool(t, ledger.Options{URL: "redis://" + sentinel + "/0?master_name=mymaster", Mode: "sentinel"}, roomy))
 }
 
 // startServer runs redis-server in a mode that devtest does not know, until the

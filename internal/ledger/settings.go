@@ -56,3 +56,17 @@ func fields(info string) map[string]string {
 	}
 	return said
 }
+
+// Risk says how Redis may lose what it was given to keep, and what to do about
+// it; empty: it does not, but for the last second or so, or does not say.
+func (s Settings) Risk() string {
+	switch {
+	case s.AppendOnly == "0":
+		return "forgets them when it restarts: set appendonly yes"
+	case s.AppendSync == "no":
+		return "leaves it to the system when they are on disk: set appendfsync everysec or always"
+	case s.MaxMemory != "0" && strings.HasPrefix(s.Policy, "allkeys-"):
+		return "throws them away when its memory is full: set maxmemory-policy noeviction"
+	}
+	return ""
+}

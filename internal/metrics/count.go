@@ -17,9 +17,9 @@ import (
 
 // counters are what methods add to.
 type counters struct {
-	webhooks, deliveries, attempts, contacts, requests, redis metric.Int64Counter
-	listed                                                    metric.Int64Counter
-	requestTime, consentTime                                  metric.Float64Histogram
+	webhooks, spool, deliveries, attempts, contacts, requests, redis metric.Int64Counter
+	listed                                                           metric.Int64Counter
+	requestTime, consentTime                                         metric.Float64Histogram
 }
 
 func newCounters(meter metric.Meter) (c counters, err error) {
@@ -31,6 +31,7 @@ func newCounters(meter metric.Meter) (c counters, err error) {
 	}
 	c = counters{
 		webhooks:   counter("webhooks", "Webhooks by how they were answered."),
+		spool:      counter("spool_events", "Events by what happened to them in the spool."),
 		deliveries: counter("deliveries", "Deliveries of an event to a connector that ended, or were parked, by outcome."),
 		attempts:   counter("attempts", "Attempts of activities at a connector, by result: OK or the kind of error."),
 		contacts:   counter("contact_decisions", "Decisions on which contact a number belongs to."),
@@ -49,6 +50,9 @@ func newCounters(meter metric.Meter) (c counters, err error) {
 // start begins counters at zero where an alert looks at their increase, which
 // Prometheus cannot see of a series that begins at one.
 func (m *Metrics) start() {
+	for _, what := range ingress.SpoolEvents() {
+		m.count(what, 0)
+	}
 	for o := range outcomes {
 		if o.Reason == ingress.NoAccount {
 			add(m.counters.webhooks, 0, webhook(Other, o)...)
@@ -98,6 +102,13 @@ func (m *Metrics) Webhook(account string, o ingress.Outcome) {
 		o = ingress.Outcome{Result: Other}
 	}
 	add(m.counters.webhooks, 1, webhook(m.accounts.label(account), o)...)
+}
+
+// Spool counts what happened to an event in the spool.
+func (m *Metrics) Spool(what ingress.SpoolEvent) { m.count(what, 1) }
+
+func (m *Metrics) count(what ingress.SpoolEvent, n int64) {
+	add(m.counters.spool, n, attribute.String("result", string(what)))
 }
 
 func webhook(account string, o ingress.Outcome) []attribute.KeyValue {

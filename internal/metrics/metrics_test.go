@@ -66,6 +66,10 @@ func lanes() map[string]time.Duration {
 	return map[string]time.Duration{"hubspot": 90 * time.Second, "close": 0}
 }
 
+func spool() (ledger.SpoolState, bool) {
+	return ledger.SpoolState{Waiting: 8, Dead: 1, Bytes: 4096, Oldest: 12 * time.Second}, true
+}
+
 func budgets() map[string]budget.State {
 	return map[string]budget.State{"hubspot": {Buckets: []budget.Bucket{{Limit: "burst", Amount: 190, Share: 114, Used: 7}}}}
 }
@@ -75,6 +79,7 @@ func everything(t *testing.T, m *metrics.Metrics) {
 	t.Helper()
 	m.Webhook("main", ingress.Outcome{Result: ingress.Accepted})
 	m.Webhook("main", ingress.Outcome{Result: "refused", Reason: ingress.Refused})
+	m.Spool(ingress.Spooled)
 	m.Delivery("hubspot", sms.Received, connectors.Written)
 	m.Attempt("hubspot", "Deliver", string(connectors.RateLimited))
 	m.Contact("hubspot", activities.MatchCreated)
@@ -85,7 +90,7 @@ func everything(t *testing.T, m *metrics.Metrics) {
 	m.Temporal().Timer("temporal_request_latency").Record(30 * time.Millisecond)
 	m.Temporal().Gauge("temporal_num_pollers").Update(2)
 	require.NoError(t, m.Watch(metrics.Sources{
-		Redis: func() bool { return true }, Lanes: lanes, Budgets: budgets, Survey: func(context.Context) metrics.Survey { return standing() },
+		Redis: func() bool { return true }, Spool: spool, Lanes: lanes, Budgets: budgets, Survey: func(context.Context) metrics.Survey { return standing() },
 	}))
 	get(t, m, "hubspot", http.StatusOK)
 }
@@ -119,6 +124,12 @@ func TestPage(t *testing.T) {
 		`crmsync_redis_calls_total{op="seen",result="error"} 1`,
 		`crmsync_redis_calls_total{op="seen",result="skipped"} 1`,
 		`crmsync_redis_up 1`,
+		`crmsync_spool_events_total{result="spooled"} 1`,
+		`crmsync_spool_events_total{result="dead"} 0`, // an alert looks at its increase
+		`crmsync_spool_depth 8`,
+		`crmsync_spool_oldest_age_seconds 12`,
+		`crmsync_spool_size_bytes 4096`,
+		`crmsync_spool_dead_letters 1`,
 		`crmsync_lane_paused{connector="hubspot"} 1`,
 		`crmsync_lane_paused_age_seconds{connector="hubspot"} 90`,
 		`crmsync_lane_paused{connector="close"} 0`,

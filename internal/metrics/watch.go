@@ -10,6 +10,7 @@ import (
 	"go.opentelemetry.io/otel/metric"
 
 	"crmsync/internal/budget"
+	"crmsync/internal/ledger"
 )
 
 // SurveyInterval is how old a survey may be: a scrape asks for a new one only
@@ -51,6 +52,9 @@ type QueueState struct {
 type Sources struct {
 	// Redis reports whether Redis answered the last call.
 	Redis func() bool
+	// Spool answers how the spool does, in processes that look after it; nil in
+	// others. False: nobody knows.
+	Spool func() (ledger.SpoolState, bool)
 	// Lanes answers how long each lane that this process drives has been paused,
 	// by connector: 0 for one that flows.
 	Lanes func() map[string]time.Duration
@@ -75,6 +79,10 @@ func (m *Metrics) Watch(from Sources) error {
 	m.watched.Sources = from
 	g := gauges{
 		redis:   m.gauge("redis_up", "", "Whether Redis answered the last call: 1 or 0."),
+		spooled: m.gauge("spool_depth", "", "Events that wait in the spool for Temporal."),
+		spoolAt: m.gauge("spool_oldest_age", "s", "How long the oldest of them has waited; 0 if none waits."),
+		spoolBy: m.gauge("spool_size", "By", "What the spool holds, dead letters among it."),
+		dead:    m.gauge("spool_dead_letters", "", "Events that Temporal refused for good."),
 		held:    m.gauge("lane_paused", "", "Whether the connector's lane is paused, since its CRM is away: 1 or 0."),
 		since:   m.gauge("lane_paused_age", "s", "How long the connector's lane has been paused; 0 while it flows."),
 		used:    m.gauge("budget_used", "", "Requests (or tokens) that all processes have spent in the limit's current window."),
@@ -91,7 +99,7 @@ func (m *Metrics) Watch(from Sources) error {
 	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		g.observe(o, &m.watched)
 		return nil
-	}, g.redis, g.held, g.since, g.used, g.share, g.up, g.waiting, g.parked, g.oldest, g.open, g.backlog, g.pollers, g.stopped)
+	}, g.redis, g.spooled, g.spoolAt, g.spoolBy, g.dead, g.held, g.since, g.used, g.share, g.up, g.waiting, g.parked, g.oldest, g.open, g.backlog, g.pollers, g.stopped)
 	return err
 }
 
@@ -124,11 +132,15 @@ func (w *watched) refresh(ctx context.Context) {
 
 // gauges are what is asked at a scrape.
 type gauges struct {
-	redis, held, since, used, share, up, waiting, parked, oldest, open, backlog, pollers, stopped metric.Float64ObservableGauge
+	redis, spooled, spoolAt, spoolBy, dead, held, since, used, share metric.Float64ObservableGauge
+	up, waiting, parked, oldest, open, backlog, pollers, stopped     metric.Float64ObservableGauge
 }
 
 func (g gauges) observe(o metric.Observer, w *watched) {
 	o.ObserveFloat64(g.redis, truth(w.Redis()))
+	if w.Spool != nil {
+		g.spool(o, w.Spool)
+	}
 	for connector, paused := range w.Lanes() {
 		label := metric.WithAttributes(attribute.String("connector", connector))
 		o.ObserveFloat64(g.held, truth(paused > 0), label)
@@ -144,6 +156,17 @@ func (g gauges) observe(o metric.Observer, w *watched) {
 	if s := w.last.Load(); s != nil {
 		g.survey(o, s)
 	}
+}
+
+func (g gauges) spool(o metric.Observer, ask func() (ledger.SpoolState, bool)) {
+	state, known := ask()
+	if !known {
+		return
+	}
+	o.ObserveFloat64(g.spooled, float64(state.Waiting))
+	o.ObserveFloat64(g.spoolAt, state.Oldest.Seconds())
+	o.ObserveFloat64(g.spoolBy, float64(state.Bytes))
+	o.ObserveFloat64(g.dead, float64(state.Dead))
 }
 
 func (g gauges) survey(o metric.Observer, s *Survey) {
