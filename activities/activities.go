@@ -42,6 +42,8 @@ type Activities struct {
 	Staff map[string]Staff
 	// JustCall holds the APIs of the accounts that have credentials for one.
 	JustCall map[string]JustCall
+	// People are who works with those accounts.
+	People map[string]People
 	// Door takes a quarantined body in once more; see Readmit.
 	Door Door
 	// Metrics may be nil.

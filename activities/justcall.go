@@ -7,6 +7,13 @@ import (
 	"crmsync/sms"
 )
 
+// People knows who works with a JustCall account; *[api.Directory] implements it.
+// It answers an e-mail address, or "" where nobody can tell: it never fails.
+type People interface {
+	Agent(ctx context.Context, id string) string
+	Line(ctx context.Context, line sms.Phone) string
+}
+
 // JustCall is what activities ask of an account's API; *[api.Client] implements
 // it. Nothing here sends a text.
 type JustCall interface {

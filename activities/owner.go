@@ -39,14 +39,13 @@ func (s Staff) agent(a sms.Agent) string {
 // owner answers the id of the user who owns what is written of an event, "" for
 // none.
 func (at *attempt) owner(ctx context.Context, e sms.Event, contactOwner string) (string, error) {
-	staff := at.Staff[e.Account]
 	for _, from := range at.inst.Owner.From {
 		id, err := contactOwner, error(nil)
 		switch from {
 		case "agent":
-			id, err = at.user(ctx, staff.agent(e.Message.Agent))
+			id, err = at.user(ctx, at.agent(ctx, e))
 		case "line":
-			id, err = at.user(ctx, staff.Lines[e.Message.Line])
+			id, err = at.user(ctx, at.line(ctx, e))
 		}
 		if err != nil || id != "" {
 			return id, err
@@ -55,11 +54,36 @@ func (at *attempt) owner(ctx context.Context, e sms.Event, contactOwner string) 
 	return at.user(ctx, at.inst.Owner.Default)
 }
 
+// agent answers the e-mail address of an event's agent: what the configuration
+// says, else the event, else JustCall.
+func (at *attempt) agent(ctx context.Context, e sms.Event) string {
+	email := at.Staff[e.Account].agent(e.Message.Agent)
+	if people := at.People[e.Account]; email == "" && e.Message.Agent.ID != "" && people != nil && at.findsOwners() {
+		email = people.Agent(ctx, e.Message.Agent.ID)
+	}
+	return email
+}
+
+// line answers the e-mail address of whom an event's line belongs to: what the
+// configuration says, else JustCall.
+func (at *attempt) line(ctx context.Context, e sms.Event) string {
+	email := at.Staff[e.Account].Lines[e.Message.Line]
+	if people := at.People[e.Account]; email == "" && e.Message.Line != "" && people != nil && at.findsOwners() {
+		email = people.Line(ctx, e.Message.Line)
+	}
+	return email
+}
+
+func (at *attempt) findsOwners() bool {
+	_, ok := at.inst.Connector.(connectors.OwnerFinder)
+	return ok
+}
+
 // user answers the id of the CRM's user with an e-mail address, "" for none, and
 // remembers it. A CRM that lets nobody look that up keeps no text from its
 // timeline.
 func (at *attempt) user(ctx context.Context, email string) (string, error) {
-	if _, ok := at.inst.Connector.(connectors.OwnerFinder); !ok || email == "" {
+	if !at.findsOwners() || email == "" {
 		return "", nil
 	}
 	email = strings.ToLower(strings.TrimSpace(email))

@@ -1,6 +1,7 @@
 package activities_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -195,4 +196,66 @@ func TestTextIsPutWithoutAnOwnerWhomTheCRMRefuses(t *testing.T) {
 	_, err := w.deliver(in)
 	parked(t, string(connectors.Invalid), err)
 	require.Len(t, w.crm.records, 2)
+}
+
+// directory is what JustCall says of its people.
+type directory struct {
+	agents map[string]string
+	lines  map[sms.Phone]string
+	asked  int
+}
+
+func (d *directory) Agent(_ context.Context, id string) string {
+	d.asked++
+	return d.agents[id]
+}
+
+func (d *directory) Line(_ context.Context, line sms.Phone) string {
+	d.asked++
+	return d.lines[line]
+}
+
+// JustCall is asked only where neither the event nor the configuration knows.
+func TestOwnerByJustCall(t *testing.T) {
+	t.Parallel()
+	for name, c := range map[string]struct {
+		agent sms.Agent
+		from  []string
+		want  string
+		asked int
+	}{
+		"the agent, by id":            {sms.Agent{ID: "7"}, []string{"agent", "line"}, "ann", 1},
+		"an agent whom nobody knows":  {sms.Agent{ID: "9"}, []string{"agent", "line"}, "bob", 2},
+		"no agent":                    {sms.Agent{}, []string{"agent", "line"}, "bob", 1},
+		"the event says who":          {sms.Agent{ID: "7", Email: "cy@example.com"}, []string{"agent", "line"}, "cy", 0},
+		"the configuration says who":  {sms.Agent{ID: "8"}, []string{"agent", "line"}, "cy", 0},
+		"nobody asks for agent, line": {sms.Agent{ID: "7"}, []string{"contact"}, "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.crm.users(map[string]string{"ann@example.com": "ann", "bob@example.com": "bob", "cy@example.com": "cy"})
+			people := &directory{agents: map[string]string{"7": "ann@example.com", "8": "ann@example.com"}, lines: map[sms.Phone]string{line: "bob@example.com"}}
+			w.acts.People = map[string]activities.People{"main": people}
+			w.acts.Staff = map[string]activities.Staff{"main": {Agents: map[string]string{"8": "cy@example.com"}}}
+			w.inst.Owner = activities.OwnerPolicy{From: c.from}
+			_, err := w.deliver(by(c.agent))
+			require.NoError(t, err)
+			require.Equal(t, c.want, w.crm.records[0].OwnerID)
+			require.Equal(t, c.asked, people.asked)
+		})
+	}
+}
+
+// A CRM that cannot look users up costs JustCall no request.
+func TestJustCallIsNotAskedForNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.bare()
+	w.crm.caps = connectors.Capabilities{Class: connectors.ClassA}
+	people := &directory{}
+	w.acts.People = map[string]activities.People{"main": people}
+	_, err := w.deliver(by(sms.Agent{ID: "7"}))
+	require.NoError(t, err)
+	require.Zero(t, people.asked)
 }

@@ -35,6 +35,8 @@ package config
 
 import (
 	_ "embed" // for Example
+	"net/url"
+	"strings"
 	"time"
 )
 
@@ -156,6 +158,20 @@ type Webhook struct {
 
 // Authenticated reports whether a token or a signature is asked for.
 func (w Webhook) Authenticated() bool { return w.Token != "" || len(w.SigningSecrets) > 0 }
+
+// At reports whether an address that JustCall posts to is this webhook of the
+// account.
+func (w Webhook) At(account, address string) bool {
+	u, err := url.Parse(address)
+	if err != nil {
+		return false
+	}
+	if public, err := url.Parse(w.PublicURL.Reveal()); err == nil && public.Host != "" && public.Host != u.Host {
+		return false
+	}
+	path := strings.TrimSuffix(u.Path, "/")
+	return path == webhookPath+account || w.Token != "" && path == webhookPath+account+"/"+w.Token.Reveal()
+}
 
 // APIVersion is a version of JustCall's API.
 type APIVersion string

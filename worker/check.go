@@ -105,6 +105,7 @@ func runChecks(ctx context.Context, c *config.Config, instances map[string]*acti
 	parts := []func(context.Context, *findings){
 		func(_ context.Context, f *findings) { f.settings(c) },
 		func(_ context.Context, f *findings) { f.justcall(c) },
+		func(ctx context.Context, f *findings) { f.justcallAPIs(ctx, c) },
 		func(ctx context.Context, f *findings) { f.temporal(ctx, c) },
 		func(ctx context.Context, f *findings) { f.redis(ctx, c) },
 		func(ctx context.Context, f *findings) { f.grants(ctx, s) },

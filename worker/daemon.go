@@ -94,7 +94,7 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 	if err != nil {
 		return nil, err
 	}
-	apis := openJustCall(c, out)
+	apis := openJustCall(c, out, log.Named("justcall"))
 	d := &daemon{
 		config: c, apis: apis, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, spool: spool,
 		signIns: signIns, up: make(chan struct{}), fatal: make(chan error, 1),
@@ -108,9 +108,10 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"), Metrics: measures,
 	})
 	data, _ := ring.Converters()
+	seen, people := forActivities(apis)
 	d.acts = &activities.Activities{
 		Deployment: c.Name, Temporal: temporal, Converter: data, Ledger: d.ledger,
-		Hasher: hasher, Instances: instances, Staff: staff(c), JustCall: forActivities(apis), Door: d.door, Metrics: measures, Log: log.Named("deliver"),
+		Hasher: hasher, Instances: instances, Staff: staff(c), JustCall: seen, People: people, Door: d.door, Metrics: measures, Log: log.Named("deliver"),
 	}
 	d.holds = &holds{temporal: temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
 	standing := survey{temporal: temporal, config: c}

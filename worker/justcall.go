@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/hashicorp/go-hclog"
+
 	"crmsync/activities"
 	"crmsync/config"
 	"crmsync/connectors"
@@ -18,6 +20,7 @@ const justcallShare = 0.8
 // justcallAPI is the API of one JustCall account.
 type justcallAPI struct {
 	*api.Client
+	people *api.Directory
 	budget *budget.Transport // nil: without limits
 }
 
@@ -35,11 +38,13 @@ func called(c *config.Config) []string {
 }
 
 // openJustCall makes the clients of the accounts that have credentials.
-func openJustCall(c *config.Config, w way) map[string]justcallAPI {
+func openJustCall(c *config.Config, w way, log hclog.Logger) map[string]justcallAPI {
 	all := map[string]justcallAPI{}
 	for name, account := range c.JustCall {
 		if account.API.Configured() {
-			all[name] = w.justcall(name, account)
+			one := w.justcall(name, account)
+			one.people = api.NewDirectory(one.Client, log.With("account", name))
+			all[name] = one
 		}
 	}
 	return all
@@ -61,14 +66,14 @@ func (w way) justcall(name string, account config.Account) justcallAPI {
 		limited.Keep(api.Definition(settings))
 		client.Transport = limited
 	}
-	return justcallAPI{api.New(settings, client), limited}
+	return justcallAPI{Client: api.New(settings, client), budget: limited}
 }
 
 // forActivities is what activities see of the clients.
-func forActivities(all map[string]justcallAPI) map[string]activities.JustCall {
-	seen := map[string]activities.JustCall{}
+func forActivities(all map[string]justcallAPI) (apis map[string]activities.JustCall, people map[string]activities.People) {
+	apis, people = map[string]activities.JustCall{}, map[string]activities.People{}
 	for name, one := range all {
-		seen[name] = one.Client
+		apis[name], people[name] = one.Client, one.people
 	}
-	return seen
+	return apis, people
 }

@@ -15,7 +15,7 @@ func readClassic(name string, top fields, in Input) (text, Reason) {
 	data := requireData(top)
 	t := readParties(kind, data)
 	t.id, t.idField = data.id("message_id"), "data.message_id"
-	t.body = data.text("body")
+	t.body = data.body()
 	t.media = data.media("media_urls")
 	t.readPeople(data)
 	t.at = t.instant(top, "timestamp", parseRFC3339(top.raw("timestamp")), in)

@@ -104,9 +104,9 @@ func (f fields) raw(name string) string {
 	return ""
 }
 
-// text answers a string without NUL, which neither databases nor CRMs take.
-func (f fields) text(name string) string {
-	return strings.ReplaceAll(f.raw(name), "\x00", "")
+// body answers what a text says, without NUL, which neither databases nor CRMs take.
+func (f fields) body() string {
+	return strings.ReplaceAll(f.raw("body"), "\x00", "")
 }
 
 // line answers a string of one line: a name, an address.

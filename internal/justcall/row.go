@@ -75,8 +75,8 @@ func readRow(data fields, in Input) text {
 	}
 	t := readParties(rowKind(data, in.Region), data)
 	t.id, t.idField = rowID(data)
-	if t.body = info.text("body"); t.body == "" {
-		t.body = data.text("body")
+	if t.body = info.body(); t.body == "" {
+		t.body = data.body()
 	}
 	for _, name := range []string{"mms", "mms_media", "media_urls"} {
 		if len(t.media) == 0 {

@@ -29,7 +29,7 @@ func readV21Message(kind sms.Kind, top fields, in Input) text {
 	t := readParties(kind, data)
 	info := data.object("sms_info")
 	t.id, t.idField = data.id("id"), "data.id"
-	t.body = info.text("body")
+	t.body = info.body()
 	// is_mms is not looked at: it comes in three types, and the list says it.
 	t.media = info.media("mms")
 	t.medium = data.line("medium")

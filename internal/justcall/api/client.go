@@ -23,7 +23,7 @@
 // The first page has number 0 in v2.1 and 1 in the classic contract. The client
 // asks for the first page without a number, goes where the link to the next page
 // points (of which it takes the page's number only: it never follows an address),
-// and else counts on, until a page is empty or repeats the one before.
+// and else counts on, until a page is empty or one is answered again and again.
 //
 // Rows move from page to page while a list is read. Newer ones come last, where
 // the API can sort. Where the number of texts is not the one that came with the

@@ -164,24 +164,24 @@ func (c *Client) Text(ctx context.Context, id string) (Text, error) {
 
 // one reads a record, which stands in data or alone.
 func (c *Client) one(ctx context.Context, op, path string) (json.RawMessage, error) {
-	var body struct {
-		Data json.RawMessage `json:"data"`
-	}
 	var whole json.RawMessage
 	if _, err := c.rest.Do(ctx, rest.Request{Op: op, Path: path, Into: &whole}); err != nil {
 		return nil, err
 	}
-	if json.Unmarshal(whole, &body) != nil || body.Data == nil {
+	var body map[string]json.RawMessage
+	_ = json.Unmarshal(whole, &body) // what is no object is told by whoever reads it
+	data, wrapped := body["data"]
+	if !wrapped {
 		return whole, nil
 	}
 	var several []json.RawMessage
-	if json.Unmarshal(body.Data, &several) == nil {
+	if json.Unmarshal(data, &several) == nil {
 		if len(several) == 0 { // null too
 			return nil, &connectors.Error{Op: op, Kind: connectors.NotFound, Err: errors.New("the answer is empty")}
 		}
 		return several[0], nil
 	}
-	return body.Data, nil
+	return data, nil
 }
 
 // number reads an id or a count as it is written.

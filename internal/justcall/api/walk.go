@@ -22,6 +22,11 @@ type Cursor string
 // maxPages bounds a list, lest one that never ends is read for ever.
 const maxPages = 100_000
 
+// mostSame is how many pages in a row may repeat the one before: page 1 does where
+// it is the first, and one where a whole page of texts has come in meanwhile. More
+// are those of a server that answers its last page for all that would follow.
+const mostSame = 1
+
 // walk is how far a list was read: a Cursor in the clear.
 type walk struct {
 	At     place  `json:"at,omitzero"`     // the page to read next
@@ -29,6 +34,7 @@ type walk struct {
 	Pages  int    `json:"pages,omitempty"`
 	Total  int    `json:"total,omitempty"` // as the page before told
 	Seen   []byte `json:"seen,omitempty"`  // the hashes of the ids on the page before
+	Same   int    `json:"same,omitempty"`  // how many pages in a row had nothing else
 	Ages   ages   `json:"ages,omitzero"`
 }
 
@@ -72,24 +78,31 @@ func (c *Client) step(ctx context.Context, op, path string, query url.Values, fr
 	}
 	seen := hashes(l.rows)
 	s := step{total: l.total, rows: without(l.rows, w.Seen)}
-	repeats := w.Before != nil && len(l.rows) > 0 && len(s.rows) == 0
-	if w.Before != nil && !repeats && (l.total == 0 || l.total != w.Total) {
+	same := 0
+	if w.Before != nil && len(l.rows) > 0 && len(s.rows) == 0 {
+		same = w.Same + 1
+	}
+	if w.Before != nil && same == 0 && (l.total == 0 || l.total != w.Total) {
 		before, err := c.list(ctx, op, path, query, *w.Before)
 		if err != nil {
 			return step{}, err
 		}
 		s.rows = append(without(before.rows, w.Seen, seen), s.rows...)
 	}
-	// The first page may have the number 1, so that page 1 may repeat it.
-	s.last = len(l.rows) == 0 || repeats && w.Pages > 1
 	at := w.At
-	s.next = walk{Before: &at, Pages: w.Pages + 1, Total: l.total, Seen: seen, Ages: w.Ages}
-	if l.linked && l.next != w.At {
-		s.last, s.next.At = l.next.first(), l.next
-	} else if s.next.At = l.following(w.At); s.next.At.first() {
-		s.last = true
-	}
+	s.next = walk{Before: &at, Pages: w.Pages + 1, Total: l.total, Seen: seen, Same: same, Ages: w.Ages}
+	s.next.At, s.last = l.after(w.At)
+	s.last = s.last || same > mostSame
 	return s, nil
+}
+
+// after answers which page follows this one, or that it is the last.
+func (l listing) after(at place) (next place, last bool) {
+	if l.linked {
+		return l.next, l.next.first()
+	}
+	next = l.following(at)
+	return next, len(l.rows) == 0 || next.first()
 }
 
 // following counts on: the zero place where there is nothing to count.
