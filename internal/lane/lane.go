@@ -35,9 +35,9 @@ const pairs = 2
 const (
 	// sluggish is how long calls take for which full batches are worth a wait.
 	sluggish = 100 * time.Millisecond
-	// linger is how long a batch waits to fill, and no longer than a call takes:
-	// under load that halves their number.
-	linger = 500 * time.Millisecond
+	// linger is how long a batch waits to fill at most: twice as long as a call
+	// takes, which makes a third of the calls under load.
+	linger = time.Second
 	// maxPace is how long it waits where few requests are left.
 	maxPace = 5 * time.Second
 )
@@ -180,14 +180,14 @@ func (l *Lane) parallel(took time.Duration) int {
 	return pairs
 }
 
-// linger is how long a batch waits to fill: about as long as the CRM takes, or,
+// linger is how long a batch waits to fill: twice as long as the CRM takes, or,
 // once its requests run out, twice the time for which one of them has to last,
 // since other processes spend them too.
 func (l *Lane) linger(took time.Duration) time.Duration {
 	if !l.thrifty(took) {
 		return 0
 	}
-	patience := min(took, linger)
+	patience := min(2*took, linger)
 	if l.Scarce == nil || !l.Scarce() {
 		return patience
 	}
