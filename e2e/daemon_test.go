@@ -220,7 +220,11 @@ func TestStopUnderLoad(t *testing.T) {
 	require.Empty(t, st.crm.Doubles())
 }
 
-// load is texts that are posted until somebody says stop.
+// mostLoad is how many texts each poster of a load has: the spool takes more per
+// second than Temporal.
+const mostLoad = 200
+
+// load is texts that are posted until somebody says stop, or there are no more.
 type load struct {
 	posters sync.WaitGroup
 	ended   atomic.Bool
@@ -232,7 +236,7 @@ func (p *process) load(posters int) *load {
 	l := &load{}
 	for poster := range posters {
 		l.posters.Go(func() {
-			for i := 0; !l.ended.Load(); i++ {
+			for i := 0; i < mostLoad && !l.ended.Load(); i++ {
 				l.post(p, fmt.Sprintf("msg_%d_%d", poster, i), fmt.Sprintf("+1512555%04d", 1000*poster+i%10))
 			}
 		})

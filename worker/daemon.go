@@ -181,9 +181,7 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 	}
 	d.ledger.Bind(id)
 	d.awaitRedis(ctx)
-	if risk := d.spoolRisk(ctx); risk != "" {
-		d.log.Warn("Redis keeps the events that Temporal does not take at once, and " + risk)
-	}
+	d.doubtSpool(ctx)
 	if risk := d.signIns.risk(ctx); risk != "" {
 		d.log.Warn("Redis keeps the sign-ins of connectors, and " + risk)
 	}

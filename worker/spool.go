@@ -30,17 +30,18 @@ func (d *daemon) drain() (stop func()) {
 	return func() { cancel(); wg.Wait() }
 }
 
-// spoolRisk says how Redis may lose what is spooled; empty: not that anybody
-// knows, or none of it is this process's.
-func (d *daemon) spoolRisk(ctx context.Context) string {
+// doubtSpool says, in processes that take webhooks in, why the spool takes nothing
+// and how Redis may lose what it holds.
+func (d *daemon) doubtSpool(ctx context.Context) {
 	if !d.part.does(roleIngress) {
-		return ""
+		return
 	}
-	settings, err := d.spool.Settings(ctx)
-	if err != nil {
-		return ""
+	if err := d.spool.Check(ctx); err != nil {
+		d.log.Warn("nothing can be spooled: webhooks are refused while Temporal is away or too slow", "error", err)
 	}
-	return settings.Risk()
+	if settings, err := d.spool.Settings(ctx); err == nil && settings.Risk() != "" {
+		d.log.Warn("Redis keeps the events that Temporal does not take at once, and " + settings.Risk())
+	}
 }
 
 func (a *app) spoolCommand() *cobra.Command {

@@ -14,7 +14,8 @@ import (
 const missPause = time.Second
 
 // breaker keeps live events from waiting for a Temporal that has just missed its
-// deadline. It is safe for concurrent use.
+// deadline, or would miss it if more of them tried: each miss halves how many may
+// be under way, each success allows one more. It is safe for concurrent use.
 type breaker struct {
 	log hclog.Logger
 
@@ -22,23 +23,34 @@ type breaker struct {
 	held  bool      // until somebody says that Temporal may be asked
 	since time.Time // zero while closed
 	trial time.Time // when open: the next event at or after it tries
+	told  time.Time // when the log was told of a miss
+	loud  bool      // that is, of the present one
+	limit int       // of those that are under way
+	under int       // way
 }
 
-// allow reports whether a live event may try Temporal.
+func newBreaker(log hclog.Logger) *breaker { return &breaker{log: log, limit: MaxStarts} }
+
+// allow reports whether a live event may try Temporal. Who may says when it has
+// ended.
 func (b *breaker) allow() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	switch now := time.Now(); {
-	case b.held:
+	now := time.Now()
+	switch {
+	case b.held, now.Before(b.trial), b.since.IsZero() && b.under >= b.limit:
 		return false
-	case b.since.IsZero():
-		return true
-	case now.Before(b.trial):
-		return false
-	default:
+	case !b.since.IsZero():
 		b.trial = now.Add(missPause)
-		return true
 	}
+	b.under++
+	return true
+}
+
+func (b *breaker) ended() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.under--
 }
 
 // open reports whether live events are kept away.
@@ -71,19 +83,31 @@ func (b *breaker) missed(a *attempt) {
 	now := time.Now()
 	b.trial = now.Add(missPause)
 	if b.since.IsZero() {
-		b.since = now
+		b.since, b.limit = now, max(b.limit/2, 1)
+		if b.loud = now.Sub(b.told) > tellEvery; !b.loud {
+			return
+		}
+		b.told = now
 		b.log.Warn("Temporal does not take events in time: they are spooled in Redis, if that takes them", "error", err)
 	}
 }
 
-// passed notes that Temporal took an event in time.
-func (b *breaker) passed() {
+// passed notes that Temporal took an event in time. What began before a miss tells
+// nothing of what came after it.
+func (b *breaker) passed(a *attempt) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if !b.since.IsZero() {
-		b.log.Info("Temporal takes events in time again", "after", time.Since(b.since).Round(time.Millisecond))
-		b.since = time.Time{}
+	if a.begun.Before(b.since) {
+		return
 	}
+	b.limit = min(b.limit+1, MaxStarts)
+	if b.since.IsZero() {
+		return
+	}
+	if b.loud {
+		b.log.Info("Temporal takes events in time again", "after", time.Since(b.since).Round(time.Millisecond))
+	}
+	b.since, b.trial = time.Time{}, time.Time{}
 }
 
 // forGood reports whether Temporal refused an event for what it is, and always

@@ -75,7 +75,7 @@ type Door struct {
 // NewDoor makes a Door ready for use.
 func NewDoor(d Door) *Door {
 	d.starts, d.lines = make(chan struct{}, MaxStarts), &sync.Map{}
-	d.breaker, d.drain = &breaker{log: d.Log}, &drain{wake: make(chan struct{}, 1)}
+	d.breaker, d.drain = newBreaker(d.Log), &drain{wake: make(chan struct{}, 1)}
 	return &d
 }
 

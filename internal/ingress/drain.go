@@ -28,7 +28,8 @@ const (
 	// claimAfter is when an entry is taken over that somebody took and did not
 	// start: longer than whoever lives would take for it.
 	claimAfter = 2 * drainTimeout
-	// tellEvery is how often a key is said to be missing.
+	// tellEvery is how often the log is told at most that a key is missing, or that
+	// Temporal misses its deadline.
 	tellEvery = time.Minute
 )
 
@@ -189,13 +190,13 @@ func (d *Door) startSpooled(ctx context.Context, p parcel, entry ledger.Entry) p
 	if err != nil {
 		return failed
 	}
-	begun, a := time.Now(), d.launch(ctx, p, drainTimeout, done)
+	a := d.launch(ctx, p, drainTimeout, done)
 	select {
 	case <-a.done:
 	case <-ctx.Done(): // the process stops: the entry is another's
 		return failed
 	}
-	took := time.Since(begun)
+	took := time.Since(a.begun)
 	switch {
 	case forGood(a.err):
 		return d.bury(ctx, entry, p.key(), a.err.Error())

@@ -64,6 +64,7 @@ var errNoSpool = errors.New("there is no spool")
 
 // attempt is a start that goes on when nobody waits for it any more.
 type attempt struct {
+	begun  time.Time
 	done   chan struct{}
 	result string
 	err    error
@@ -72,7 +73,7 @@ type attempt struct {
 // launch starts a parcel's workflow in the background, and gives its room back
 // at the end.
 func (d *Door) launch(ctx context.Context, p parcel, patience time.Duration, done func()) *attempt {
-	a := &attempt{done: make(chan struct{})}
+	a := &attempt{begun: time.Now(), done: make(chan struct{})}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	go func() {
 		defer close(a.done)
@@ -106,7 +107,7 @@ func (d *Door) keep(ctx context.Context, p parcel) (string, error) {
 	defer cancel()
 	a := d.try(ctx, p)
 	if a.inTime() {
-		d.breaker.passed()
+		d.breaker.passed(a)
 		d.remember(ctx, p)
 		return a.result, nil
 	}
@@ -174,7 +175,7 @@ func (d *Door) try(ctx context.Context, p parcel) *attempt {
 		<-d.starts
 		return nil
 	}
-	return d.launch(ctx, p, lateTimeout, func() { <-d.starts })
+	return d.launch(ctx, p, lateTimeout, func() { d.breaker.ended(); <-d.starts })
 }
 
 // wait takes a parcel in that is not spooled.

@@ -423,3 +423,39 @@ func TestDrainWaits(t *testing.T) {
 	require.Greater(t, len(b.ids()), 3, "it was tried more than once")
 	require.EqualValues(t, 1, b.state(t).Waiting)
 }
+
+// TestBreakerLearns how many starts at a time are in good time: each miss halves
+// them, each success allows one more.
+func TestBreakerLearns(t *testing.T) {
+	t.Parallel()
+	b := newBreaker(hclog.NewNullLogger())
+	allowed := func() (n int) {
+		for n < 2*MaxStarts && b.allow() {
+			n++
+		}
+		for range n {
+			b.ended()
+		}
+		return n
+	}
+	failed := &attempt{done: make(chan struct{})}
+	pass := func() { b.passed(&attempt{begun: time.Now()}) }
+	require.Equal(t, MaxStarts, allowed())
+	for _, want := range []int{MaxStarts/2 + 1, MaxStarts/4 + 1} {
+		b.missed(failed)
+		b.missed(failed) // of the same moment
+		b.passed(failed)
+		require.Zero(t, allowed(), "what began before tells nothing")
+		pass()
+		require.Equal(t, want, allowed())
+	}
+	for range 10 {
+		b.missed(failed)
+		pass()
+	}
+	require.Equal(t, 2, allowed(), "never none")
+	for range 2 * MaxStarts {
+		pass()
+	}
+	require.Equal(t, MaxStarts, allowed())
+}
