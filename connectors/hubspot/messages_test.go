@@ -291,6 +291,26 @@ func TestReadBackFromTimelines(t *testing.T) {
 	}
 }
 
+// An audit asks for all texts of a page at once.
+func TestFindMessagesCosts(t *testing.T) {
+	t.Parallel()
+	a := open(t, fake.Options{}, "")
+	records := a.texts(100)
+	a.PutMessages(t.Context(), records)
+	before := a.Requests()
+	found, err := a.FindMessages(t.Context(), records)
+	require.NoError(t, err)
+	for i, r := range records {
+		require.Len(t, found[i], 1)
+		require.Equal(t, r.Contact.ID, found[i][0].Contacts[0].ID)
+	}
+	cost := 0
+	for endpoint, n := range a.Requests() {
+		cost += n - before[endpoint]
+	}
+	require.Equal(t, 2, cost, "one by key, one for the contacts")
+}
+
 // A timeline that cannot be read is no empty one: the text would be doubled.
 func TestTimelineThatCannotBeRead(t *testing.T) {
 	t.Parallel()

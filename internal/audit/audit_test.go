@@ -30,8 +30,9 @@ type world struct {
 	texts []api.Text
 	fates map[string]messages.Fate // by event
 	links map[sms.Phone]connectors.Ref
-	// pages counts the pages that were asked for; refuse refuses the first ones.
+	// pages counts the pages that were asked for, of which the first are refused.
 	pages, refuse int
+	refusal       connectors.Error
 }
 
 func newWorld(t *testing.T, class connectors.Class) *world {
@@ -39,6 +40,7 @@ func newWorld(t *testing.T, class connectors.Class) *world {
 	w := &world{
 		t: t, crm: connectortest.NewCRM(connectortest.CRMOptions{Class: class}),
 		fates: map[string]messages.Fate{}, links: map[sms.Phone]connectors.Ref{},
+		refusal: connectors.Error{Op: "list texts", Kind: connectors.Unavailable},
 	}
 	definition := connectortest.Definition(connectortest.Options{MaxBatch: 2, SearchLag: 2 * time.Minute})
 	settings := connectortest.Config("crm", "base_url: "+w.crm.Start(t)+"\nclass: "+string(class))
@@ -61,7 +63,7 @@ func (w *world) Texts(_ context.Context, _ api.Query, from api.Cursor) (api.Page
 	w.pages++
 	if w.refuse > 0 {
 		w.refuse--
-		return api.Page{}, &connectors.Error{Op: "list texts", Kind: connectors.Unavailable}
+		return api.Page{}, &w.refusal
 	}
 	at, _ := strconv.Atoi(string(from))
 	page := api.Page{Texts: w.texts[max(at-1, 0):min(at+2, len(w.texts))], Total: len(w.texts)}
@@ -340,7 +342,12 @@ func TestPatience(t *testing.T) {
 	_, err := w.Run(t.Context(), api.Query{})
 	require.Equal(t, connectors.Unavailable, connectors.AsError("", err).Kind)
 
-	w.refuse = 0
+	for _, once := range []connectors.Error{{Kind: connectors.Auth}, {Kind: connectors.Forbidden}, {Kind: connectors.RateLimited, RetryAfter: time.Hour}} {
+		w.refuse, w.pages, w.refusal = 1, 0, once
+		_, err = w.Run(t.Context(), api.Query{})
+		require.Equal(t, once.Kind, connectors.AsError("", err).Kind)
+		require.Equal(t, 1, w.pages, "nobody waits for what will not come")
+	}
 	w.crm.SetFaults(func(f *connectortest.Faults) { f.Down = true })
 	_, err = w.Run(t.Context(), api.Query{})
 	require.Equal(t, connectors.Unavailable, connectors.AsError("", err).Kind)
