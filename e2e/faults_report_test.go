@@ -67,11 +67,11 @@ func (r *report) markdown() string {
 
 func (o outcome) row(name string) string {
 	whole := fmt.Sprintf("%.0f s", o.whole.Seconds())
-	if o.timedOut {
+	if o.late {
 		whole = "**never**"
 	}
 	return fmt.Sprintf("| %s | %d | %d | %d ms | %s | %s | %s | %s | %s | %s | %s |\n",
-		name, o.answered, o.again, o.slowest.Milliseconds(), zero(o.texts), zero(o.statuses), zero(o.optOuts),
+		name, o.events, o.again, o.slowest.Milliseconds(), zero(o.texts), zero(o.statuses), zero(o.optOuts),
 		zero(o.records), zero(o.contacts), map[bool]string{false: "no", true: "**yes**"}[o.paused], whole)
 }
 

@@ -20,19 +20,29 @@ type fault struct {
 	name string
 	// strike brings it; heal ends it, and may be nil.
 	strike, heal func(*rig)
+	// config is added to the configuration.
+	config string
+	// lasts is how long it lasts; hold by default.
+	lasts time.Duration
 	// telling are the phases in which it is tried in the short form, too.
 	telling []phase
+	// only is the one phase in which it matters; empty: in each.
+	only phase
+	// loses says that Redis loses what it holds for Temporal: texts are repaired by
+	// the next reconciliation, opt-outs of classic webhooks are not.
+	loses bool
 }
 
 // phase is a column of the matrix: what crmsync is busy with while it fails.
 type phase string
 
 const (
-	duringAccept phase = "accept"
-	duringSync   phase = "sync"
+	duringAccept    phase = "accept"
+	duringSync      phase = "sync"
+	duringReconcile phase = "reconcile"
 )
 
-var phases = []phase{duringAccept, duringSync}
+var phases = []phase{duringAccept, duringSync, duringReconcile}
 
 // TestFaults breaks one thing at a time while texts, statuses and opt-outs are
 // accepted or delivered: whatever was answered 2xx is in both CRMs in the end,
@@ -44,57 +54,59 @@ func TestFaults(t *testing.T) {
 	}
 	for _, f := range faults() {
 		for _, during := range phases {
-			if *matrixFlag == 0 && !slices.Contains(f.telling, during) {
+			if !f.in(during) {
 				continue
 			}
 			t.Run(string(during)+"/"+f.name, func(t *testing.T) {
 				t.Parallel()
-				newRig(t).cell(during, f)
+				newRig(t, f).cell(during, f)
 			})
 		}
 	}
 }
 
+// in tells whether it is tried in a phase, in this form.
+func (f fault) in(during phase) bool {
+	if *matrixFlag == 0 {
+		return slices.Contains(f.telling, during)
+	}
+	return f.only == "" || f.only == during
+}
+
 // faults are the rows of the matrix, in the order of the table.
 func faults() []fault {
-	rows := []fault{
+	return slices.Concat(
+		killFaults(),
+		networkFaults("Temporal", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.temporal} }, duringSync),
+		networkFaults("Redis", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.redis} }),
+		networkFaults("the CRMs", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.keyed, r.net.search} }, duringSync),
+		justCallFaults(), crmFaults(), spoolFaults(),
+	)
+}
+
+func killFaults() []fault {
+	return []fault{
 		{name: "SIGKILL of a worker", strike: (*rig).killWorker, heal: (*rig).startWorker, telling: []phase{duringSync}},
 		{name: "SIGKILL of ingress", strike: (*rig).killIngress, heal: (*rig).startIngress, telling: []phase{duringAccept}},
 		{name: "SIGKILL of Redis, back with its file", strike: (*rig).killRedis, heal: (*rig).startRedis},
-		{name: "SIGKILL of Redis, back empty", strike: (*rig).killRedis, heal: (*rig).startRedisEmpty, telling: []phase{duringSync}},
-		{name: "SIGKILL of Temporal", strike: (*rig).killTemporal, heal: (*rig).startTemporal, telling: []phase{duringAccept, duringSync}},
+		{name: "SIGKILL of Redis, back empty", strike: (*rig).killRedis, heal: (*rig).startRedisEmpty},
+		{name: "SIGKILL of Temporal", strike: (*rig).killTemporal, heal: (*rig).startTemporal, lasts: longHold, telling: []phase{duringAccept}},
 	}
-	for _, to := range []struct {
-		name string
-		link func(*rig) []*devtest.Link
-	}{
-		{"Temporal", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.temporal} }},
-		{"Redis", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.redis} }},
-		{"the CRMs", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.keyed, r.net.search} }},
-	} {
-		rows = append(rows, networkFaults(to.name, to.link)...)
-	}
-	rows = append(rows, webhookFaults()...)
-	return append(rows, crmFaults()...)
 }
 
-// networkFaults are what the way to a server can do.
-func networkFaults(to string, links func(*rig) []*devtest.Link) (rows []fault) {
-	for _, n := range []struct {
-		name    string
-		trouble devtest.Trouble
-		telling []phase
-	}{
-		{"connections to " + to + " are refused", devtest.Refusing, nil},
-		{"connections to " + to + " hang", devtest.Hanging, nil},
-		{"answers of " + to + " are cut off", devtest.Resetting, []phase{duringSync}},
-		{"the way to " + to + " is slow", devtest.Slow, nil},
+// networkFaults are what the way to a server can do. That answers are cut off may be
+// telling.
+func networkFaults(to string, links func(*rig) []*devtest.Link, telling ...phase) (rows []fault) {
+	for i, f := range []fault{
+		{name: "connections to " + to + " are refused", lasts: longHold},
+		{name: "connections to " + to + " hang", lasts: longHold},
+		{name: "answers of " + to + " are cut off", telling: telling},
+		{name: "the way to " + to + " is slow"},
 	} {
-		rows = append(rows, fault{
-			name: n.name, telling: n.telling,
-			strike: func(r *rig) { become(links(r), n.trouble) },
-			heal:   func(r *rig) { become(links(r), devtest.Healthy) },
-		})
+		trouble := []devtest.Trouble{devtest.Refusing, devtest.Hanging, devtest.Resetting, devtest.Slow}[i]
+		f.strike = func(r *rig) { become(links(r), trouble) }
+		f.heal = func(r *rig) { become(links(r), devtest.Healthy) }
+		rows = append(rows, f)
 	}
 	return rows
 }
@@ -105,11 +117,16 @@ func become(links []*devtest.Link, trouble devtest.Trouble) {
 	}
 }
 
-// webhookFaults are what JustCall sees of its own way to us.
-func webhookFaults() []fault {
-	way := func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.webhook} }
-	all := networkFaults("our ingress", way)
-	return []fault{all[1], all[2]} // that it refuses or is slow is JustCall's affair alone
+// justCallFaults are what JustCall sees of its way to us (that it is refused or slow
+// is its affair alone), and we of ours to it.
+func justCallFaults() []fault {
+	in := networkFaults("our ingress", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.webhook} })
+	out := networkFaults("JustCall's API", func(r *rig) []*devtest.Link { return []*devtest.Link{r.net.api} })
+	for i := range out {
+		out[i].only = duringReconcile
+	}
+	in[1].lasts = hold // JustCall would come too often
+	return append(in[1:3], out...)
 }
 
 // crmFaults are what both CRMs answer.
@@ -128,4 +145,25 @@ func crmFaults() []fault {
 		at("the CRMs' answers are lost after a write", func(f *connectortest.Faults) { f.LoseEvery, f.LateEvery = 3, 6 }, duringSync),
 		at("the CRMs refuse the credentials", func(f *connectortest.Faults) { f.Unauthorized = true }),
 	}
+}
+
+// spoolFaults are what can happen to the events that Redis holds while Temporal is
+// away.
+func spoolFaults() []fault {
+	return []fault{{
+		name: "Temporal is away, and the spool is full", telling: []phase{duringAccept},
+		config: "spool: { max_events: 5 }",
+		strike: func(r *rig) { r.net.temporal.Become(devtest.Refusing) },
+		heal:   func(r *rig) { r.net.temporal.Become(devtest.Healthy) },
+		lasts:  longHold,
+	}, {
+		name:   "Temporal was away, and ingress is killed while it drains the spool",
+		strike: (*rig).killIngressDraining, heal: (*rig).startIngressDrained, telling: []phase{duringAccept},
+	}, {
+		name:   "Temporal is away, and Redis is killed while it holds events, back with its file",
+		strike: (*rig).killRedisHolding, heal: (*rig).startBoth, telling: []phase{duringAccept},
+	}, {
+		name:   "Temporal is away, and Redis is killed while it holds events, back empty",
+		strike: (*rig).killRedisHolding, heal: (*rig).startBothEmpty, loses: true,
+	}}
 }
