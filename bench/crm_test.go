@@ -83,7 +83,9 @@ type crm struct {
 	*connectortest.CRM
 	kind, url string
 	arrived   *marks
-	contacts  int // there are so many
+	contacts  int      // there are so many
+	optedOut  *marks   // by the contact's id
+	ids       []string // of the contacts
 
 	mu      sync.Mutex
 	held    chan struct{} // answers wait for it; nil: they do not
@@ -107,11 +109,12 @@ func newCRM(tb testing.TB, kind string, latency time.Duration, contacts int) *cr
 	tb.Helper()
 	c := &crm{
 		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: classOf(kind), Limits: limits[kind], MaxBatch: batchOf(kind)}),
-		kind: kind, arrived: newMarks(), contacts: contacts,
+		kind: kind, arrived: newMarks(), optedOut: newMarks(), contacts: contacts,
 	}
 	c.SetFaults(func(f *connectortest.Faults) { f.Latency = latency })
 	for i := range contacts {
-		c.AddContact(connectortest.Contact{Name: fmt.Sprint("Contact ", i), Phones: []string{phone(i)}})
+		ref := c.AddContact(connectortest.Contact{Name: fmt.Sprint("Contact ", i), Phones: []string{phone(i)}})
+		c.ids = append(c.ids, ref.ID)
 	}
 	server := httptest.NewServer(c)
 	tb.Cleanup(server.Close)
@@ -124,7 +127,10 @@ func phone(i int) string { return fmt.Sprintf("+1512556%04d", i) }
 
 // written is what is read of a request that writes texts, and of its answer.
 type written struct {
-	Items   []struct{ Key, Body string }
+	Items []struct {
+		Key, Body string
+		Contact   string // whose consent it is
+	}
 	Results []struct{ Status int }
 }
 
@@ -136,7 +142,8 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	var put written
-	if r.Method == http.MethodPost && r.URL.Path == "/messages" {
+	consent := r.URL.Path == "/contacts/consent"
+	if r.Method == http.MethodPost && r.URL.Path == "/messages" || consent {
 		_ = json.Unmarshal(body, &put)
 	}
 	if c.poisoned(put) {
@@ -149,7 +156,11 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.Unmarshal(answer.Body.Bytes(), &put)
 	c.wait()
 	for i, item := range put.Items {
-		if i < len(put.Results) && put.Results[i].Status/100 == 2 {
+		switch {
+		case i >= len(put.Results) || put.Results[i].Status/100 != 2:
+		case consent:
+			c.optedOut.note(item.Contact)
+		default:
 			_, id, _ := strings.Cut(cmp.Or(item.Key, marked(item.Body)), "/")
 			c.arrived.note(id)
 		}
