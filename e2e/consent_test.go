@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -91,4 +92,57 @@ func TestStopOfUnknownNumber(t *testing.T) {
 	st.result("main/msg_1/sms.received")
 	require.Len(t, st.crm.Contacts(), 1)
 	eventually(t, 10*time.Second, "the new contact is suppressed, though no search sees it yet", func() bool { return len(st.optedOut()) == 1 })
+}
+
+// TestStopAtOneLine: where lines are kept apart a contact is suppressed while it
+// has said STOP to any of them.
+func TestStopAtOneLine(t *testing.T) {
+	t.Parallel()
+	st := newStack(t, setup{justcall: `{ region: US, webhook: { token: "` + token + `" }, consent: { scope: number } }`})
+	st.addSarahs(1)
+	p := st.daemon()
+	now := time.Now()
+	say := func(id, event, to string, after time.Duration) {
+		m := inbound(id, sarah, "STOP").as(event)
+		m.to, m.line, m.at = to, to, now.Add(after)
+		p.accepted(m.json())
+	}
+	say("stop", "sms.optout", line, 0)
+	eventually(t, 10*time.Second, "the contact is suppressed", func() bool { return len(st.optedOut()) == 1 })
+	const other = "+15125550177"
+	say("other", "sms.optin", other, time.Minute)
+	say("again", "sms.optout", other, 2*time.Minute)
+	eventually(t, 10*time.Second, "the STOP at the other line is written, too", func() bool { return len(st.crm.History()) == 2 })
+	say("start", "sms.optin", line, 3*time.Minute)
+	say("both", "sms.optin", other, 4*time.Minute)
+	eventually(t, 10*time.Second, "it is not, once both are lifted", func() bool { return len(st.optedOut()) == 0 })
+	require.Equal(t, []string{"out", "out", "in"}, st.consents())
+}
+
+// consents are the consents that were written, in order.
+func (st *stack) consents() (values []string) {
+	for _, change := range st.crm.History() {
+		if change.Op == "consent" {
+			values = append(values, change.Value)
+		}
+	}
+	return values
+}
+
+// TestStopOvertakesABacklog: it does not wait for the texts before it, of which a
+// slow CRM takes one at a time.
+func TestStopOvertakesABacklog(t *testing.T) {
+	t.Parallel()
+	const backlog = 100
+	st := newStack(t, setup{connector: connectortest.Options{MaxBatch: 1}})
+	st.addSarahs(1)
+	p := st.daemon()
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 100 * time.Millisecond })
+	for i := range backlog {
+		p.accepted(inbound(fmt.Sprint("msg_", i), sarah, "hello").json())
+	}
+	p.accepted(consentEvent("stop", "sms.optout", time.Now()))
+	eventually(t, time.Minute, "the contact is suppressed", func() bool { return len(st.optedOut()) == 1 })
+	require.Less(t, len(st.crm.Messages()), backlog, "before the last text is there")
+	eventually(t, time.Minute, "all texts are there", func() bool { return len(st.crm.Messages()) == backlog })
 }

@@ -103,6 +103,7 @@ func (s *story) consent() {
 	require.False(s.st.t, s.contact().OptedOut)
 	require.Equal(s.st.t, "accepted", s.say("optout", "").Result)
 	eventually(s.st.t, time.Minute, "the contact has opted out", func() bool { return s.contact().OptedOut })
+	require.Equal(s.st.t, "duplicate", s.say("optout", "").Result, "a state that is told again does nothing")
 	require.Equal(s.st.t, "accepted", s.say("optin", "").Result)
 	eventually(s.st.t, time.Minute, "the contact has opted in", func() bool { return !s.contact().OptedOut })
 }
