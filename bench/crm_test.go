@@ -84,7 +84,6 @@ type crm struct {
 	kind, url string
 	arrived   *marks
 	contacts  int      // there are so many
-	optedOut  *marks   // by the contact's id
 	ids       []string // of the contacts
 
 	mu      sync.Mutex
@@ -109,7 +108,7 @@ func newCRM(tb testing.TB, kind string, latency time.Duration, contacts int) *cr
 	tb.Helper()
 	c := &crm{
 		CRM:  connectortest.NewCRM(connectortest.CRMOptions{Class: classOf(kind), Limits: limits[kind], MaxBatch: batchOf(kind)}),
-		kind: kind, arrived: newMarks(), optedOut: newMarks(), contacts: contacts,
+		kind: kind, arrived: newMarks(), contacts: contacts,
 	}
 	c.SetFaults(func(f *connectortest.Faults) { f.Latency = latency })
 	for i := range contacts {
@@ -159,7 +158,7 @@ func (c *crm) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		switch {
 		case i >= len(put.Results) || put.Results[i].Status/100 != 2:
 		case consent:
-			c.optedOut.note(item.Contact)
+			c.arrived.note(stopOf(item.Contact))
 		default:
 			_, id, _ := strings.Cut(cmp.Or(item.Key, marked(item.Body)), "/")
 			c.arrived.note(id)

@@ -4,49 +4,91 @@ package bench
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 	"testing"
 	"time"
-
-	"github.com/stretchr/testify/require"
 
 	"crmsync/activities"
 )
 
 const (
-	// optOutPace is how many people say STOP in a second.
-	optOutPace = 5
+	// stopPace is how many people say STOP in a second.
+	stopPace = 5
 	// loadShare is how much of what goes through the other traffic takes.
 	loadShare = 0.7
 	// pauseHolds is when an operator's pause holds in every process, and a margin.
 	pauseHolds = 8 * time.Second
 )
 
-// BenchmarkOptOut lets people say STOP where nothing else goes on, and then while
-// the lane works off a backlog and other texts take most of what goes through.
+// BenchmarkOptOut lets people say STOP where nothing else goes on; then beside
+// other traffic; and then while the lane works off a backlog, too.
 func BenchmarkOptOut(b *testing.B) {
-	stops := size(20, 100, 300)
-	c := newCRM(b, plain, crmLatency, 2*stops)
+	n, behind := size(20, 100, 300), size(1000, 10_000, 10_000)
+	c := newCRM(b, plain, crmLatency, 3*n)
 	st := newStack(b, sqlite, map[string]*crm{"crm": c})
 	st.start(1)
 	st.know("crm")
-	s := st.ours("crm")
+	s := st.stops(c)
 	capacity := timesOf(flood(b, s, ids("capacity", size(200, 2000, 4000)), closedLoop))[delivered]
 	st.settle()
+	scenario := fmt.Sprintf("opt-out, at %.0f %% of %.0f/s", 100*loadShare, capacity)
 
-	quiet := timesOf(st.stops(c, 0, stops))
-	late := st.backlog(s, size(1000, 10_000, 10_000))
-	n := int(loadShare * capacity * float64(stops) / optOutPace)
-	traffic := make(chan []flight)
-	go func() { traffic <- flood(b, s, ids("traffic", n), openLoop(loadShare*capacity)) }()
-	busy := timesOf(st.stops(c, stops, stops))
-	others := timesOf(<-traffic)
-	late()
-
-	scenario := fmt.Sprintf("opt-out, %d texts of backlog and 70 %% of capacity", size(1000, 10_000, 10_000))
+	quiet, _ := st.beside(s, c.ids[:n], 0)
 	results.row(b, scenario, "opt-outs, nothing else", quiet)
-	results.row(b, scenario, "opt-outs meanwhile", busy)
+	busy, others := st.beside(s, c.ids[n:2*n], loadShare*capacity)
+	results.row(b, scenario, "opt-outs", busy)
 	results.row(b, scenario, "the other texts", others)
 	results.atMost(scenario, "webhook to suppressed, p99, ms", busy[arrive99], 1000)
+
+	late := st.backlog(s, behind)
+	busy, others = st.beside(s, c.ids[2*n:], loadShare*capacity)
+	late()
+	behindWhat := fmt.Sprintf(", with %d of backlog", behind)
+	results.row(b, scenario, "opt-outs"+behindWhat, busy)
+	results.row(b, scenario, "the other texts"+behindWhat, others)
+	results.atMost(scenario, "webhook to suppressed"+behindWhat+", p99, ms", busy[arrive99], 1000)
+}
+
+// stopOf is the event in which a contact says STOP.
+func stopOf(contact string) string { return "stop_" + contact }
+
+// stops is the daemon's side, where some events are a STOP.
+func (st *stack) stops(c *crm) *side {
+	s := st.ours("crm")
+	texts := s.send
+	s.send = func(i int, id string) error {
+		contact, isStop := strings.CutPrefix(id, stopOf(""))
+		if !isStop {
+			return texts(i, id)
+		}
+		return st.daemons[i%len(st.daemons)].post(st.tb.Context(), stop(id, phone(slices.Index(c.ids, contact))))
+	}
+	return s
+}
+
+// beside lets the contacts say STOP one after the other beside so many texts a
+// second.
+func (st *stack) beside(s *side, contacts []string, texts float64) (stops, others figures) {
+	st.tb.Helper()
+	var events []string
+	between := int(texts / stopPace)
+	for _, contact := range contacts {
+		events = append(events, stopOf(contact))
+		events = append(events, ids("beside_"+contact, between)...)
+	}
+	var said, sent []flight
+	for i, f := range flood(st.tb, s, events, openLoop(stopPace*float64(1+between))) {
+		if i%(1+between) == 0 {
+			said = append(said, f)
+		} else {
+			sent = append(sent, f)
+		}
+	}
+	if between == 0 {
+		return timesOf(said), none()
+	}
+	return timesOf(said), timesOf(sent)
 }
 
 // backlog lets so many texts gather in the lane's queue, and then lets it flow.
@@ -61,19 +103,9 @@ func (st *stack) backlog(s *side, n int) (late func()) {
 	return func() { land(st.tb, s, events, flights) }
 }
 
-// stops lets the owners of n numbers from the first on say STOP.
-func (st *stack) stops(c *crm, first, n int) []flight {
-	st.tb.Helper()
-	s := &side{name: "crmsync", arrived: c.optedOut, send: func(i int, _ string) error {
-		return st.daemons[i%len(st.daemons)].post(st.tb.Context(), stop(first+i))
-	}}
-	require.LessOrEqual(st.tb, first+n, c.contacts)
-	return flood(st.tb, s, c.ids[first:first+n], openLoop(optOutPace))
-}
-
 // stop is the body of an opt-out.
-func stop(i int) []byte {
-	return fmt.Appendf(nil, `{"event":"sms.optout","timestamp":%q,"data":{"message_id":"msg_stop_%06d","direction":"inbound","from":%q,`+
+func stop(id, from string) []byte {
+	return fmt.Appendf(nil, `{"event":"sms.optout","timestamp":%q,"data":{"message_id":"msg_%s","direction":"inbound","from":%q,`+
 		`"to":"+15125550100","body":"STOP","media_urls":[],"justcall_number":"+15125550100","contact_name":"Contact","agent_id":null}}`,
-		time.Now().UTC().Format(time.RFC3339), i, phone(i))
+		time.Now().UTC().Format(time.RFC3339), id, from)
 }
