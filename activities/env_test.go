@@ -358,6 +358,8 @@ type cloud struct {
 	started       []client.StartWorkflowOptions
 	described     []string
 	empty         bool // describes nothing
+	count         int64
+	newest        []string // ids of the workflows that are listed
 }
 
 func (c *cloud) DescribeWorkflowExecution(_ context.Context, id, _ string) (*workflowservice.DescribeWorkflowExecutionResponse, error) {

@@ -12,6 +12,9 @@ type Metrics interface {
 	Consent(connector string, optedOut bool, took time.Duration)
 	// Listed: who is opted out was compared with JustCall's do-not-message list.
 	Listed(r ConsentReport)
+	// Reconciled: a run has ended that looked for what is missing of an account's
+	// texts. Ids differ: it repaired nothing.
+	Reconciled(account string, c Counts, idsDiffer bool)
 }
 
 // Decision is how a number's contact was decided: a label of a metric.

@@ -20,8 +20,9 @@ func (d *decisions) Contact(connector string, one activities.Decision) {
 	}
 }
 
-func (*decisions) Consent(string, bool, time.Duration) {}
-func (*decisions) Listed(activities.ConsentReport)     {}
+func (*decisions) Consent(string, bool, time.Duration)          {}
+func (*decisions) Listed(activities.ConsentReport)              {}
+func (d *decisions) Reconciled(string, activities.Counts, bool) {}
 
 // TestDecisionsAreCounted: each once, by who made it; a question that is handed
 // on, and a failure, decide nothing.

@@ -12,6 +12,8 @@ const (
 	EnsureContact  = "EnsureContact"
 	Quarantine     = "Quarantine"
 	CompareConsent = "CompareConsent"
+	Reconcile      = "Reconcile"
+	Backfill       = "Backfill"
 )
 
 // Signals between workflows.
@@ -75,6 +77,14 @@ func QuarantineID(account, bodyHash string) string { return account + "/quaranti
 // ResyncID is the id of the workflow that delivers an event (by its key) once
 // more to one connector.
 func ResyncID(key, connector string) string { return key + "@" + connector }
+
+// ReconcileID is the id of the schedule that reconciles an account, and the
+// beginning of its workflows' ids.
+func ReconcileID(deployment, account string) string { return deployment + "-reconcile-" + account }
+
+// BackfillID is the id of the workflow that backfills an account: one for each
+// hash of what was asked for, so that asking twice joins it.
+func BackfillID(account, hash string) string { return account + "/backfill/" + hash }
 
 // sibling is the workflow id of another event of the same text.
 func sibling(e sms.Event, kind sms.Kind) string { return e.MessageKey() + "/" + string(kind) }

@@ -36,6 +36,10 @@ type Door interface {
 	Suppress(ctx context.Context, account string, listed sms.Consent) (Standing, error)
 	// OptedOut answers how many numbers of the account are opted out here.
 	OptedOut(ctx context.Context, account string) (int, error)
+	// Targets are the connectors that a text is for, by the routes and `since`.
+	Targets(text sms.Event) []string
+	// Offer starts what a walk found missing, unless it was started meanwhile.
+	Offer(ctx context.Context, account string, o Offer) error
 }
 
 // Readmit decodes a quarantined body once more, as after an upgrade.

@@ -45,6 +45,10 @@ func (d *door) Suppress(_ context.Context, account string, listed sms.Consent) (
 
 func (d *door) OptedOut(context.Context, string) (int, error) { return len(d.standings), d.err }
 
+func (*door) Targets(sms.Event) []string { return nil }
+
+func (*door) Offer(context.Context, string, activities.Offer) error { return nil }
+
 func TestReadmit(t *testing.T) {
 	t.Parallel()
 	readmit := func(d *door) (activities.Admitted, error) {
@@ -72,4 +76,6 @@ func TestNamesAreFrozen(t *testing.T) {
 	require.Equal(t, "main/consent/h", activities.ConsentID("main", "h"))
 	require.Equal(t, "main/quarantine/h", activities.QuarantineID("main", "h"))
 	require.Equal(t, "crmsync-compare-consent-main", activities.CompareConsentID("crmsync", "main"))
+	require.Equal(t, "crmsync-reconcile-main", activities.ReconcileID("crmsync", "main"))
+	require.Equal(t, "main/backfill/h", activities.BackfillID("main", "h"))
 }

@@ -43,15 +43,21 @@ func (a *Activities) FindText(ctx context.Context, e sms.Event) (TextOf, error) 
 		if status == enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
 			continue
 		}
-		text := TextOf{Workflow: id}
-		if payload := memo[MemoTargets]; payload != nil {
-			if err := a.Converter.FromPayload(payload, &text.Targets); err != nil {
-				return TextOf{}, fmt.Errorf("read targets of %s: %w", id, err)
-			}
+		targets, err := a.targetsIn(memo)
+		if err != nil {
+			return TextOf{}, fmt.Errorf("read targets of %s: %w", id, err)
 		}
-		return text, nil
+		return TextOf{Workflow: id, Targets: targets}, nil
 	}
 	return TextOf{}, nil
+}
+
+// targetsIn reads from a text's memo which connectors it went to.
+func (a *Activities) targetsIn(memo map[string]*commonpb.Payload) (targets []string, err error) {
+	if payload := memo[MemoTargets]; payload != nil {
+		err = a.Converter.FromPayload(payload, &targets)
+	}
+	return targets, err
 }
 
 // UpdateStatus moves the status of a text that is on the timeline, and waits

@@ -134,6 +134,8 @@ type Account struct {
 	Webhook Webhook `yaml:"webhook"`
 	API     API     `yaml:"api"`
 	Consent Consent `yaml:"consent"`
+	// Reconcile says how often JustCall's own list is compared, by the API.
+	Reconcile Reconcile `yaml:"reconcile"`
 	// Agents are the e-mail addresses, in the CRMs, of the account's agents: by
 	// id, name or e-mail address at JustCall.
 	Agents map[string]string `yaml:"agents"`
@@ -231,6 +233,12 @@ type Consent struct {
 	// Compare is how often the numbers on JustCall's do-not-message list are
 	// compared with those that are opted out here; 0: never. It needs API v2.1.
 	Compare time.Duration `yaml:"compare"`
+}
+
+// Reconcile says how an account is reconciled with JustCall's own list.
+type Reconcile struct {
+	// Every is how often; 0: never.
+	Every time.Duration `yaml:"every"`
 }
 
 // Route sends the texts that When holds for to the connectors in To.

@@ -74,6 +74,8 @@ func TestAccountsAndConnectorsHaveDefaults(t *testing.T) {
 		Webhook: config.Webhook{Skew: 15 * time.Minute},
 		Consent: config.Consent{Scope: config.ScopeAccount, Compare: 6 * time.Hour},
 		API:     config.API{BaseURL: "https://api.justcall.io", Version: config.V2, Auth: config.Bearer, Plan: config.Team},
+
+		Reconcile: config.Reconcile{Every: 15 * time.Minute},
 	}, c.JustCall["main"])
 	require.Equal(t, config.Plain, c.JustCall["new"].API.Auth)
 	hubspot := c.Connectors["hubspot"]
@@ -119,7 +121,7 @@ func TestTheExampleIsRead(t *testing.T) {
 func TestTheExamplesCommentedDefaultsAreRight(t *testing.T) {
 	t.Parallel()
 	text := config.Example
-	for _, line := range []string{"name: crmsync", "mode: single", "spool: { max_events: 1000000, max_bytes: 1GiB }", "skew: 15m", "auth: bearer", "insecure: false", "adopt: false"} {
+	for _, line := range []string{"name: crmsync", "mode: single", "spool: { max_events: 1000000, max_bytes: 1GiB }", "skew: 15m", "auth: bearer", "reconcile: { every: 15m }", "insecure: false", "adopt: false"} {
 		require.Contains(t, text, "# "+line)
 		text = strings.Replace(text, "# "+line, line, 1)
 	}

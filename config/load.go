@@ -51,10 +51,11 @@ func defaults() *Config {
 
 func (a *Account) setDefaults(string) {
 	*a = Account{
-		Region:  "US",
-		Webhook: Webhook{Skew: 15 * time.Minute},
-		API:     API{BaseURL: "https://api.justcall.io", Version: V2, Plan: Team},
-		Consent: Consent{Scope: ScopeAccount, Compare: 6 * time.Hour},
+		Region:    "US",
+		Webhook:   Webhook{Skew: 15 * time.Minute},
+		API:       API{BaseURL: "https://api.justcall.io", Version: V2, Plan: Team},
+		Consent:   Consent{Scope: ScopeAccount, Compare: 6 * time.Hour},
+		Reconcile: Reconcile{Every: 15 * time.Minute},
 	}
 }
 

@@ -146,6 +146,13 @@ func (v *validator) privacy() {
 	}
 }
 
+// The bounds of reconcile.every: each run costs requests of JustCall's API, and
+// somebody has to notice silence.
+const (
+	minReconcile = time.Minute
+	maxReconcile = 24 * time.Hour
+)
+
 func (v *validator) account(name string, a Account) {
 	path := "justcall." + name
 	if !instancePattern.MatchString(name) {
@@ -158,6 +165,9 @@ func (v *validator) account(name string, a Account) {
 	v.webhook(name, path+".webhook", a.Webhook)
 	v.api(path+".api", a.API)
 	v.consent(path+".consent", a)
+	if every := a.Reconcile.Every; every != 0 && (every < minReconcile || every > maxReconcile) {
+		v.fail(path+".reconcile.every", "must be 0, for never, or between %s and %s", minReconcile, maxReconcile)
+	}
 	v.staff(path, a)
 }
 

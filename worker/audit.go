@@ -151,12 +151,12 @@ func (f *auditFlags) complete(c *config.Config, now time.Time) (q api.Query, err
 }
 
 func (f *auditFlags) query(region string, now time.Time) (q api.Query, err error) {
-	if q.Since, err = parseSince(f.since, now); err != nil {
+	if q.Since, err = parseSince("--since", f.since, now); err != nil {
 		return q, err
 	}
 	if f.until != "" {
-		if q.Until, err = parseSince(f.until, now); err != nil {
-			return q, errors.New(strings.Replace(err.Error(), "--since", "--until", 1))
+		if q.Until, err = parseSince("--until", f.until, now); err != nil {
+			return q, err
 		}
 	}
 	if f.number != "" {

@@ -197,6 +197,9 @@ func (d *daemon) start(ctx context.Context) (stop func(), err error) {
 		}
 	}
 	stopDrain := d.drain()
+	if d.part.does(roleWorkflows) {
+		go d.keepSchedules(ctx)
+	}
 	d.started.Store(true)
 	close(d.up)
 	d.log.Info("ready", "roles", d.part.roles, "lanes", len(d.part.lanes), "accounts", len(d.config.JustCall))

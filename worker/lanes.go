@@ -179,6 +179,8 @@ func register(w worker.WorkflowRegistry) {
 	w.RegisterWorkflow(workflows.EnsureContact)
 	w.RegisterWorkflow(workflows.Quarantine)
 	w.RegisterWorkflow(workflows.CompareConsent)
+	w.RegisterWorkflow(workflows.Reconcile)
+	w.RegisterWorkflow(workflows.Backfill)
 }
 
 // laneWorker takes a connector's tasks from a queue, and none while its lane is

@@ -102,7 +102,7 @@ one on the right contact's timeline in the company's CRMs, exactly once.`,
 	}
 	root.PersistentFlags().StringVar(&a.configFile, "config", "crmsync.yaml", "the configuration file")
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return usageError{err} })
-	root.AddCommand(a.runCommand(), a.devCommand(), a.checkCommand(), a.authCommand(), a.connectorsCommand(), a.messagesCommand(), a.auditCommand(), a.spoolCommand(), a.codecCommand(), a.versionCommand())
+	root.AddCommand(a.runCommand(), a.devCommand(), a.checkCommand(), a.authCommand(), a.connectorsCommand(), a.messagesCommand(), a.backfillCommand(), a.auditCommand(), a.spoolCommand(), a.codecCommand(), a.versionCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	return root
 }

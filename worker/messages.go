@@ -76,7 +76,7 @@ func (f *messagesFlags) take(keys []string) error {
 	if f.since == "" {
 		return nil
 	}
-	since, err := parseSince(f.since, time.Now())
+	since, err := parseSince("--since", f.since, time.Now())
 	if err != nil {
 		return usageError{err}
 	}
@@ -85,7 +85,7 @@ func (f *messagesFlags) take(keys []string) error {
 }
 
 // parseSince reads an instant, a day (UTC), or how long ago.
-func parseSince(text string, now time.Time) (time.Time, error) {
+func parseSince(flag, text string, now time.Time) (time.Time, error) {
 	for _, layout := range []string{time.RFC3339, time.DateOnly} {
 		if t, err := time.Parse(layout, text); err == nil {
 			return t, nil
@@ -99,7 +99,7 @@ func parseSince(text string, now time.Time) (time.Time, error) {
 	if ago, err := time.ParseDuration(text); err == nil && ago >= 0 {
 		return now.Add(-ago), nil
 	}
-	return time.Time{}, fmt.Errorf("--since %q: give 90m, 24h, 7d, 2026-12-01 or 2026-12-01T09:00:00Z", text)
+	return time.Time{}, fmt.Errorf("%s %q: give 90m, 24h, 7d, 2026-12-01 or 2026-12-01T09:00:00Z", flag, text)
 }
 
 // desk is an open connection to everything that repairs need.

@@ -36,12 +36,19 @@ func (a *app) progress(verb string, total int) *progress {
 
 // told is called after each item, one call at a time.
 func (p *progress) told(t messages.Tally) {
+	p.at(t.Tried(), p.verb, fmt.Sprintf("%d of %d", t.Tried(), t.Found))
+}
+
+// at shows how many are done: the bar with a description, a line with what a bar
+// shows by itself.
+func (p *progress) at(done int, description, line string) {
 	switch {
 	case p.bar != nil:
-		_ = p.bar.Set(t.Tried())
+		p.bar.Describe(description)
+		_ = p.bar.Set(done)
 	case time.Since(p.lines) >= progressEvery:
 		p.lines = time.Now()
-		_, _ = fmt.Fprintf(p.w, "%s: %d of %d\n", p.verb, t.Tried(), t.Found)
+		_, _ = fmt.Fprintf(p.w, "%s: %s\n", p.verb, line)
 	}
 }
 

@@ -42,13 +42,14 @@ func (s survey) take(ctx context.Context) metrics.Survey {
 	}
 	n := &notes{Survey: metrics.Survey{
 		Up: true, Waiting: map[string]int64{}, Parked: map[string]int64{}, Oldest: map[string]time.Duration{},
-		ParkedWorkflows: map[string]int64{}, Queues: map[metrics.Queue]metrics.QueueState{},
+		ParkedWorkflows: map[string]int64{}, Reconciled: map[string]time.Duration{}, Queues: map[metrics.Queue]metrics.QueueState{},
 	}}
 	var wg sync.WaitGroup
 	for connector := range s.config.Connectors {
 		wg.Go(func() { s.deliveries(ctx, n, connector) })
 	}
 	wg.Go(func() { s.parked(ctx, n) })
+	wg.Go(func() { s.reconciled(ctx, n) })
 	wg.Go(func() { s.queues(ctx, n) })
 	wg.Wait()
 	return n.Survey
@@ -115,6 +116,35 @@ func (s survey) parked(ctx context.Context, n *notes) {
 			n.add(func(s *metrics.Survey) { s.ParkedWorkflows[workflow] = parked })
 		}
 	}
+}
+
+// reconciled asks for each account that has a schedule.
+func (s survey) reconciled(ctx context.Context, n *notes) {
+	for _, schedule := range reconciliation(s.config) {
+		if last, err := s.lastRun(ctx, schedule.id); err == nil {
+			n.add(func(s *metrics.Survey) { s.Reconciled[schedule.account] = time.Since(last) })
+		}
+	}
+}
+
+// lastRun answers when a schedule's last run that completed began, or else when
+// the schedule was made.
+func (s survey) lastRun(ctx context.Context, id string) (time.Time, error) {
+	listed, err := s.temporal.ListWorkflow(ctx, &workflowservice.ListWorkflowExecutionsRequest{
+		Namespace: s.config.Temporal.Namespace, PageSize: 1,
+		Query: fmt.Sprintf("TemporalScheduledById = '%s' AND ExecutionStatus = 'Completed'", id),
+	})
+	if err != nil {
+		return time.Time{}, fmt.Errorf("list runs: %w", err)
+	}
+	for _, run := range listed.GetExecutions() {
+		return run.GetStartTime().AsTime(), nil
+	}
+	described, err := s.temporal.ScheduleClient().GetHandle(ctx, id).Describe(ctx)
+	if err != nil {
+		return time.Time{}, fmt.Errorf("describe schedule: %w", err)
+	}
+	return described.Info.CreatedAt, nil
 }
 
 func (s survey) queues(ctx context.Context, n *notes) {

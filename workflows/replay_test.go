@@ -43,7 +43,7 @@ func TestReplay(t *testing.T) {
 	}
 	files, err := filepath.Glob(histories + "/*.json")
 	require.NoError(t, err)
-	missing := map[string]bool{activities.SyncEvent: true, activities.SyncConsent: true, activities.EnsureContact: true, activities.Quarantine: true, activities.CompareConsent: true}
+	missing := map[string]bool{activities.SyncEvent: true, activities.SyncConsent: true, activities.EnsureContact: true, activities.Quarantine: true, activities.CompareConsent: true, activities.Reconcile: true, activities.Backfill: true}
 	for _, file := range files {
 		replayer := worker.NewWorkflowReplayer()
 		register(replayer)
@@ -59,6 +59,8 @@ func register(r worker.WorkflowRegistry) {
 	r.RegisterWorkflow(workflows.EnsureContact)
 	r.RegisterWorkflow(workflows.Quarantine)
 	r.RegisterWorkflow(workflows.CompareConsent)
+	r.RegisterWorkflow(workflows.Reconcile)
+	r.RegisterWorkflow(workflows.Backfill)
 }
 
 // stage is a real server with the real workflows, and activities that act.
@@ -85,11 +87,13 @@ func record(t *testing.T) {
 	}
 	for _, w := range lanes {
 		s.act(w)
+		s.actForWalks(w)
 		require.NoError(t, w.Start())
 		t.Cleanup(w.Stop)
 	}
 	s.recordEvents()
 	s.recordOthers()
+	s.recordWalks()
 	s.recordListed()
 }
 
@@ -149,6 +153,34 @@ func (s *stage) act(w worker.ActivityRegistry) {
 		}
 		return activities.Admitted{Result: "accepted"}, nil
 	})
+}
+
+// actForWalks registers JustCall with two pages: the first is known in part.
+func (s *stage) actForWalks(w worker.ActivityRegistry) {
+	as := func(name string, f any) { w.RegisterActivityWithOptions(f, activity.RegisterOptions{Name: name}) }
+	as("ListTexts", func(_ context.Context, in activities.PageInput) (activities.Page, error) {
+		page := activities.Page{Offers: []activities.Offer{{Event: received()}}}
+		page.Listed, page.Missing = 1, 1
+		if in.Cursor == "" {
+			page.Next = "1"
+		}
+		return page, nil
+	})
+	as("CompareIDs", func(_ context.Context, account string) (activities.IDs, error) {
+		return activities.IDs{Accepted: 1, Asked: 1, Found: map[string]int{"main": 1}[account]}, nil
+	})
+	as("Repair", func(context.Context, activities.RepairInput) (activities.Counts, error) {
+		return activities.Counts{Tally: activities.Tally{Repaired: 1}}, nil
+	})
+	as("TellReconciled", func(context.Context, activities.ReconciledInput) (string, error) {
+		return "the webhook was paused", nil
+	})
+}
+
+func (s *stage) recordWalks() {
+	s.run("Reconcile-repaired", activities.Reconcile, workflows.ReconcileInput{Account: "main"}, nil)
+	s.run("Reconcile-ids-differ", activities.Reconcile, workflows.ReconcileInput{Account: "other"}, nil)
+	s.run("Backfill-two-pages", activities.Backfill, workflows.BackfillInput{Walked: workflows.Walked{Walk: activities.Walk{Account: "main"}}}, nil)
 }
 
 func (s *stage) deliver(ctx context.Context, in activities.DeliverInput) (activities.DeliverResult, error) {

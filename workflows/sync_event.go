@@ -6,6 +6,9 @@
 //   - SyncConsent: one per number; the only writer of its opt-out or opt-in.
 //   - EnsureContact: one per number and connector; the only creator of a contact.
 //   - Quarantine: one per body that was authentic and could not be decoded.
+//   - Reconcile: one per run of an account's schedule; starts what JustCall lists
+//     and no webhook brought.
+//   - Backfill: the same for history, when a person asks for it.
 package workflows
 
 import (
@@ -28,6 +31,9 @@ type SyncInput struct {
 	// event was accepted. A status follows its text instead, unless a person
 	// named the connector (see Resync).
 	Targets []string `json:"targets,omitempty"`
+	// Text is the workflow of a status's text, where whoever started it knows;
+	// then Targets are the status's.
+	Text string `json:"text,omitempty"`
 	// Live: the event came from a webhook just now.
 	Live bool `json:"live,omitempty"`
 	// Plain: the server does not know the search attributes.
@@ -84,8 +90,8 @@ func SyncEvent(ctx workflow.Context, in SyncInput) (activities.SyncResult, error
 	}
 	ctx, cancel := workflow.WithCancel(ctx)
 	s.listen(ctx, cancel)
-	targets, text := in.Targets, ""
-	if in.Event.Kind.Status() {
+	targets, text := in.Targets, in.Text
+	if in.Event.Kind.Status() && in.Text == "" {
 		went, found := s.awaitText(ctx)
 		text = found
 		if in.Resync == nil || text == "" {

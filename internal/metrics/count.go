@@ -18,7 +18,7 @@ import (
 // counters are what methods add to.
 type counters struct {
 	webhooks, spool, deliveries, attempts, contacts, requests, redis metric.Int64Counter
-	listed                                                           metric.Int64Counter
+	listed, reconciled, runs                                         metric.Int64Counter
 	requestTime, consentTime                                         metric.Float64Histogram
 }
 
@@ -37,6 +37,8 @@ func newCounters(meter metric.Meter) (c counters, err error) {
 		contacts:   counter("contact_decisions", "Decisions on which contact a number belongs to."),
 		requests:   counter("crm_requests", "HTTP requests to a connector's CRM, by class of status; error means that no answer came."),
 		listed:     counter("suppressed_numbers", "Numbers on JustCall's do-not-message list, at each comparison: known as opted out, added; or lifted, which are opted out and not on it."),
+		reconciled: counter("reconciled", "Texts and statuses that JustCall listed to a run of reconciliation, by what became of them."),
+		runs:       counter("reconcile_runs", "Runs of reconciliation that ended, by result."),
 		redis:      counter("redis_calls", "Calls to Redis; skipped ones were not tried, since it had just failed."),
 	}
 	c.consentTime, err = meter.Float64Histogram("crmsync_consent_duration",
@@ -64,6 +66,8 @@ func (m *Metrics) start() {
 	}
 	for account := range m.accounts {
 		add(m.counters.listed, 0, listed(account, "added")...)
+		m.reconciled(account, activities.Counts{}, false, 0)
+		m.reconciled(account, activities.Counts{}, true, 0)
 	}
 }
 
@@ -165,6 +169,28 @@ func (m *Metrics) Listed(r activities.ConsentReport) {
 
 func listed(account, result string) []attribute.KeyValue {
 	return []attribute.KeyValue{attribute.String("account", account), attribute.String("result", result)}
+}
+
+// Reconciled counts a run of reconciliation that ended, and what it found.
+func (m *Metrics) Reconciled(account string, c activities.Counts, idsDiffer bool) {
+	m.reconciled(m.accounts.label(account), c, idsDiffer, 1)
+}
+
+func (m *Metrics) reconciled(account string, c activities.Counts, idsDiffer bool, runs int64) {
+	result := "ok"
+	if idsDiffer {
+		result = "ids_differ"
+	}
+	label := attribute.String("account", account)
+	add(m.counters.runs, runs, label, attribute.String("result", result))
+	for kind, tally := range map[string]activities.Tally{"text": c.Tally, "status": c.Statuses} {
+		for outcome, n := range map[string]int{
+			"listed": tally.Listed, "known": tally.Known, "missing": tally.Missing, "repaired": tally.Repaired,
+			"skipped": tally.Skipped, "quarantined": tally.Quarantined,
+		} {
+			add(m.counters.reconciled, int64(n), label, attribute.String("kind", kind), attribute.String("outcome", outcome))
+		}
+	}
 }
 
 // Redis counts a call of the ledger, as its Options.OnOp.

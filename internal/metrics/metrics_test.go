@@ -56,7 +56,7 @@ func ours(page string) (lines []string) {
 func standing() metrics.Survey {
 	return metrics.Survey{
 		Up: true, Waiting: map[string]int64{"hubspot": 3}, Parked: map[string]int64{"hubspot": 2},
-		Oldest: map[string]time.Duration{"hubspot": 90 * time.Second}, ParkedWorkflows: map[string]int64{"Quarantine": 1},
+		Oldest: map[string]time.Duration{"hubspot": 90 * time.Second}, Reconciled: map[string]time.Duration{"main": time.Minute}, ParkedWorkflows: map[string]int64{"Quarantine": 1},
 		Queues: map[metrics.Queue]metrics.QueueState{{Name: "crmsync-hubspot", Type: "activity"}: {Backlog: 4, Pollers: 5, Paused: true}},
 	}
 }
@@ -83,6 +83,7 @@ func everything(t *testing.T, m *metrics.Metrics) {
 	m.Delivery("hubspot", sms.Received, connectors.Written)
 	m.Attempt("hubspot", "Deliver", string(connectors.RateLimited))
 	m.Contact("hubspot", activities.MatchCreated)
+	m.Reconciled("main", activities.Counts{Tally: activities.Tally{Listed: 3, Known: 1, Missing: 2, Repaired: 2}}, false)
 	m.Redis("seen", nil)
 	m.Redis("seen", errors.New("connection refused"))
 	m.Redis("seen", ledger.ErrSkipped)
@@ -181,6 +182,7 @@ func TestBoundedSeries(t *testing.T) {
 			m.Delivery(evil, sms.Kind(evil), connectors.State(evil))
 			m.Attempt(evil, "Deliver", evil)
 			m.Contact(evil, activities.Decision(evil))
+			m.Reconciled(evil, activities.Counts{}, false)
 			request := httptest.NewRequest(http.MethodGet, "http://crm.example.com/"+fmt.Sprint(i), nil)
 			request.Method = fmt.Sprintf("EVIL%d", i)
 			response, err := m.Transport(evil, answering(200+from+i)).RoundTrip(request)
@@ -249,7 +251,7 @@ func TestSurveys(t *testing.T) {
 		require.EqualValues(t, 2, asked.Load())
 		require.Contains(t, page, "\ncrmsync_temporal_up 0\n")
 		require.Contains(t, page, "\ncrmsync_redis_up 0\n")
-		for _, gone := range []string{"waiting_deliveries", "parked_deliveries", "oldest_waiting", "parked_workflows", "queue_"} {
+		for _, gone := range []string{"waiting_deliveries", "parked_deliveries", "oldest_waiting", "parked_workflows", "reconcile_age", "queue_"} {
 			require.NotContains(t, page, "\ncrmsync_"+gone)
 		}
 	})

@@ -32,7 +32,10 @@ type Survey struct {
 	Oldest map[string]time.Duration
 	// ParkedWorkflows counts everything that waits for a person, by workflow type.
 	ParkedWorkflows map[string]int64
-	Queues          map[Queue]QueueState
+	// Reconciled is how long ago an account was reconciled successfully; of those
+	// that never were, how long that has been waited for.
+	Reconciled map[string]time.Duration
+	Queues     map[Queue]QueueState
 }
 
 // Queue is a task queue of the deployment.
@@ -92,6 +95,7 @@ func (m *Metrics) Watch(from Sources) error {
 		parked:  m.gauge("parked_deliveries", "", "Deliveries that wait for a person."),
 		oldest:  m.gauge("oldest_waiting_age", "s", "Age of the connector's oldest waiting delivery, 2 % more or less; 0 if none waits."),
 		open:    m.gauge("parked_workflows", "", "Workflows that wait for a person, by type."),
+		last:    m.gauge("reconcile_age", "s", "Time since the account was last reconciled with JustCall's list."),
 		backlog: m.gauge("queue_backlog", "", "Tasks that no worker has taken yet."),
 		pollers: m.gauge("queue_pollers", "", "Workers that asked for tasks within the last minutes."),
 		stopped: m.gauge("queue_paused", "", "Whether an operator paused the queue: 1 or 0."),
@@ -99,7 +103,7 @@ func (m *Metrics) Watch(from Sources) error {
 	_, err := m.meter.RegisterCallback(func(_ context.Context, o metric.Observer) error {
 		g.observe(o, &m.watched)
 		return nil
-	}, g.redis, g.spooled, g.spoolAt, g.spoolBy, g.dead, g.held, g.since, g.used, g.share, g.up, g.waiting, g.parked, g.oldest, g.open, g.backlog, g.pollers, g.stopped)
+	}, g.redis, g.spooled, g.spoolAt, g.spoolBy, g.dead, g.held, g.since, g.used, g.share, g.up, g.waiting, g.parked, g.oldest, g.open, g.last, g.backlog, g.pollers, g.stopped)
 	return err
 }
 
@@ -132,8 +136,8 @@ func (w *watched) refresh(ctx context.Context) {
 
 // gauges are what is asked at a scrape.
 type gauges struct {
-	redis, spooled, spoolAt, spoolBy, dead, held, since, used, share metric.Float64ObservableGauge
-	up, waiting, parked, oldest, open, backlog, pollers, stopped     metric.Float64ObservableGauge
+	redis, spooled, spoolAt, spoolBy, dead, held, since, used, share   metric.Float64ObservableGauge
+	up, waiting, parked, oldest, open, last, backlog, pollers, stopped metric.Float64ObservableGauge
 }
 
 func (g gauges) observe(o metric.Observer, w *watched) {
@@ -174,9 +178,8 @@ func (g gauges) survey(o metric.Observer, s *Survey) {
 	each(o, g.waiting, "connector", s.Waiting)
 	each(o, g.parked, "connector", s.Parked)
 	each(o, g.open, "workflow", s.ParkedWorkflows)
-	for connector, age := range s.Oldest {
-		o.ObserveFloat64(g.oldest, age.Seconds(), metric.WithAttributes(attribute.String("connector", connector)))
-	}
+	ages(o, g.oldest, "connector", s.Oldest)
+	ages(o, g.last, "account", s.Reconciled)
 	for queue, state := range s.Queues {
 		labels := metric.WithAttributes(attribute.String("queue", queue.Name), attribute.String("type", queue.Type))
 		o.ObserveFloat64(g.backlog, float64(state.Backlog), labels)
@@ -188,6 +191,12 @@ func (g gauges) survey(o metric.Observer, s *Survey) {
 func each(o metric.Observer, g metric.Float64ObservableGauge, label string, values map[string]int64) {
 	for name, n := range values {
 		o.ObserveFloat64(g, float64(n), metric.WithAttributes(attribute.String(label, name)))
+	}
+}
+
+func ages(o metric.Observer, g metric.Float64ObservableGauge, label string, values map[string]time.Duration) {
+	for name, age := range values {
+		o.ObserveFloat64(g, age.Seconds(), metric.WithAttributes(attribute.String(label, name)))
 	}
 }
 
