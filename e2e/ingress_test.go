@@ -317,8 +317,8 @@ type readiness struct {
 	Status   string
 	Roles    []string
 	Temporal bool
-	Redis    ledger.State       `json:"redis"`
-	Spool    *ledger.SpoolState `json:"spool"`
+	Redis    ledger.State `json:"redis"`
+	Spool    *struct{ Waiting int64 }
 	Lanes    map[string]lane.State
 }
 

@@ -55,7 +55,7 @@ func (d *daemon) readiness(ctx context.Context) readiness {
 		return r
 	}
 	if spool, err := d.spool.State(ctx); err == nil {
-		r.Spool = &spool
+		r.Spool = new(standingOf(spool))
 	}
 	return r
 }
@@ -69,7 +69,7 @@ type readiness struct {
 	Temporal bool         `json:"temporal"`
 	Redis    ledger.State `json:"redis"`
 	// Spool is asked for by processes that take webhooks in.
-	Spool *ledger.SpoolState `json:"spool,omitempty"`
+	Spool *spoolStanding `json:"spool,omitempty"`
 	// Lanes are those that this process drives, by connector. A lane that does
 	// not flow is no reason not to be ready.
 	Lanes map[string]lane.State `json:"lanes"`

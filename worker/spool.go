@@ -69,6 +69,18 @@ Temporal nor a running daemon.`,
 	return cmd
 }
 
+// spoolStanding is how the spool does, as programs read it.
+type spoolStanding struct {
+	Waiting       int64   `json:"waiting"`
+	OldestSeconds float64 `json:"oldest_seconds"`
+	Dead          int64   `json:"dead"`
+	Bytes         int64   `json:"bytes"`
+}
+
+func standingOf(s ledger.SpoolState) spoolStanding {
+	return spoolStanding{Waiting: s.Waiting, OldestSeconds: s.Oldest.Seconds(), Dead: s.Dead, Bytes: s.Bytes}
+}
+
 // spooled is an entry of the spool, as it is listed.
 type spooled struct {
 	ID    string    `json:"id"`
@@ -80,7 +92,7 @@ type spooled struct {
 
 // spoolReport is what spool prints as JSON.
 type spoolReport struct {
-	ledger.SpoolState
+	spoolStanding
 
 	Entries []spooled `json:"entries"`
 }
@@ -101,7 +113,7 @@ func (a *app) showSpool(ctx context.Context, limit int64) error {
 		}
 		entries := append(listed("dead", dead), listed("spooled", waiting)...)
 		if a.json {
-			return a.printJSON(spoolReport{state, entries})
+			return a.printJSON(spoolReport{standingOf(state), entries})
 		}
 		a.printf("%d waiting, the oldest for %s; %d dead; %s\n", state.Waiting, state.Oldest.Round(time.Second), state.Dead, about(state.Bytes))
 		return a.printSpool(entries)

@@ -210,11 +210,9 @@ func (s *Spool) list(ctx context.Context, stream Stream, n int64) ([]Entry, erro
 // SpoolState is how a spool does.
 type SpoolState struct {
 	// Waiting counts entries, Dead dead letters; Bytes is what both take.
-	Waiting int64 `json:"waiting"`
-	Dead    int64 `json:"dead"`
-	Bytes   int64 `json:"bytes"`
+	Waiting, Dead, Bytes int64
 	// Oldest is how long the oldest entry has waited; 0 if none waits.
-	Oldest time.Duration `json:"oldest_ns"`
+	Oldest time.Duration
 }
 
 // State says how the spool does.
