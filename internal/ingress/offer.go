@@ -24,7 +24,7 @@ func (d *Door) Offer(ctx context.Context, account string, o activities.Offer) (e
 // add starts the delivery of an event to one connector more, by a workflow of its
 // own: that of the event may have ended long ago.
 func (d *Door) add(ctx context.Context, o activities.Offer) error {
-	ctx, cancel := context.WithTimeout(ctx, StartTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Patience)
 	defer cancel()
 	done, err := d.begin(ctx)
 	if err != nil {
