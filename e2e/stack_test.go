@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	flag.Parse()
 	parallel := "6"
 	if *matrixFlag > 0 {
-		parallel = "2" // each cell has a Temporal server of its own
+		parallel = "4" // each cell has a Temporal server of its own
 	}
 	if err := flag.Set("test.parallel", parallel); err != nil {
 		panic(err)
