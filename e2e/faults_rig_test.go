@@ -31,7 +31,7 @@ const (
 	// patience is how long everything may take to be in place afterwards. A killed
 	// worker's calls are given to another one after 15 s, and a lane whose
 	// credentials were refused tries again every 15 s.
-	patience = 3 * time.Minute
+	patience = 5 * time.Minute
 
 	// haste is the fake JustCall's clock: a second of it is so many of ours.
 	haste = 1. / 15

@@ -86,7 +86,7 @@ func faults() []fault {
 
 func killFaults() []fault {
 	return []fault{
-		{name: "SIGKILL of a worker", strike: (*rig).killWorker, heal: (*rig).startWorker, telling: []phase{duringSync}},
+		{name: "SIGKILL of a worker", strike: (*rig).killWorker, heal: (*rig).startWorker, telling: []phase{duringSync, duringReconcile}},
 		{name: "SIGKILL of ingress", strike: (*rig).killIngress, heal: (*rig).startIngress, telling: []phase{duringAccept}},
 		{name: "SIGKILL of Redis, back with its file", strike: (*rig).killRedis, heal: (*rig).startRedis},
 		{name: "SIGKILL of Redis, back empty", strike: (*rig).killRedis, heal: (*rig).startRedisEmpty},
@@ -164,6 +164,6 @@ func spoolFaults() []fault {
 		strike: (*rig).killRedisHolding, heal: (*rig).startBoth, telling: []phase{duringAccept},
 	}, {
 		name:   "Temporal is away, and Redis is killed while it holds events, back empty",
-		strike: (*rig).killRedisHolding, heal: (*rig).startBothEmpty, loses: true,
+		strike: (*rig).killRedisHolding, heal: (*rig).startBothEmpty, loses: true, telling: []phase{duringAccept},
 	}}
 }

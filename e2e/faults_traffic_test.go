@@ -9,6 +9,7 @@ import (
 	enums "go.temporal.io/api/enums/v1"
 	"go.temporal.io/sdk/client"
 
+	"crmsync/activities"
 	"crmsync/connectors/connectortest"
 	"crmsync/internal/justcall/justcalltest"
 	"crmsync/sms"
@@ -115,7 +116,7 @@ func (r *rig) reconcile() {
 	r.reconciled = time.Now()
 	ctx, cancel := context.WithTimeout(r.t.Context(), 5*time.Second)
 	defer cancel()
-	schedule := r.client.ScheduleClient().GetHandle(ctx, "crmsync-reconcile-main")
+	schedule := r.client.ScheduleClient().GetHandle(ctx, activities.ReconcileID("crmsync", "main"))
 	_ = schedule.Trigger(ctx, client.ScheduleTriggerOptions{Overlap: enums.SCHEDULE_OVERLAP_POLICY_SKIP})
 }
 
