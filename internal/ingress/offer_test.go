@@ -7,6 +7,7 @@ import (
 	"go.temporal.io/api/serviceerror"
 
 	"crmsync/activities"
+	"crmsync/internal/justcall"
 	"crmsync/sms"
 	"crmsync/workflows"
 )
@@ -57,4 +58,19 @@ func TestOfferOfAnOddRow(t *testing.T) {
 	in := b.temporal.taken()[0].input.(workflows.QuarantineInput)
 	require.Equal(t, "a row of JustCall's list: row.direction is missing", in.Reason)
 	require.JSONEq(t, `{"id":1}`, string(in.Body))
+}
+
+// TestOddRowIsAdmitted: a row in quarantine is the text that webhooks tell of, once
+// it can be decoded.
+func TestOddRowIsAdmitted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, twoCRMs)
+	row := justcall.WrapRow([]byte(`{"id":7,"direction":"Incoming","contact_number":"15125551234","justcall_number":"15125550100","sms_date":"2026-03-12","sms_time":"8:26:01","sms_info":{"body":"Hi"}}`))
+	admitted, refusal, err := b.door.Admit(t.Context(), "main", row)
+	require.NoError(t, err)
+	require.Nil(t, refusal)
+	require.Equal(t, activities.Admitted{Result: Accepted, Key: "main/7/sms.received"}, admitted)
+	_, refusal, err = b.door.Admit(t.Context(), "main", justcall.WrapRow([]byte(`{"id":7}`)))
+	require.NoError(t, err)
+	require.Equal(t, "text: row.direction: missing", refusal.Message)
 }

@@ -37,6 +37,8 @@ type Dialect string
 const (
 	Classic Dialect = "classic"
 	V21     Dialect = "2.1"
+	// Row is no webhook: a row of the API, as [WrapRow] keeps it.
+	Row Dialect = "row"
 )
 
 // Outcome says what a webhook asks for.
@@ -126,6 +128,8 @@ func dialectOf(top fields) (Dialect, error) {
 		return Classic, nil
 	case typ:
 		return V21, nil
+	case top.has(rowField):
+		return Row, nil
 	case top.has("webhook_url") && !top.has("data"):
 		return V21, nil // a ping that does not even name a type
 	}
@@ -174,6 +178,9 @@ func (e Envelope) Decode(in Input) (Decoded, error) {
 	}
 	// A parsed envelope may be decoded more than once: problems start anew.
 	top := e.top.fresh()
+	if e.dialect == Row {
+		return decodedRow(top, in)
+	}
 	text, reason := read(e.dialect, strings.ToLower(strings.TrimSpace(e.Type())), top, in)
 	if reason != "" {
 		return Decoded{Outcome: IsIgnored, Dialect: e.dialect, Reason: reason}, nil

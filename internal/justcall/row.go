@@ -1,6 +1,7 @@
 package justcall
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -22,12 +23,41 @@ import (
 //
 // A status has no instant of its own in a row, and gets that of its text.
 func DecodeRow(row []byte, in Input) ([]sms.Event, error) {
-	in.Received = time.Time{}
 	data, err := parseObject(trim(row))
 	if err != nil {
-		return nil, &Error{Cause: CauseNotJSON, Field: "row", row: true}
+		return nil, &Error{Cause: CauseNotJSON, Field: rowField, row: true}
 	}
-	data.path = "row."
+	data.path = rowField + "."
+	return decodeRow(data, in)
+}
+
+// rowField holds the row in what WrapRow makes, and names it in errors.
+const rowField = "row"
+
+// WrapRow makes a body of a row that [Decode] reads as the text that it is, so that
+// one in quarantine can be tried again. Its status is not part of that.
+func WrapRow(row []byte) []byte {
+	return slices.Concat([]byte(`{"`+rowField+`":`), trim(row), []byte("}"))
+}
+
+// decodedRow is what a wrapped row says.
+func decodedRow(top fields, in Input) (Decoded, error) {
+	data := top.object(rowField)
+	if err := top.err(); err != nil {
+		return Decoded{}, ofRow(err)
+	}
+	events, err := decodeRow(data, in)
+	switch {
+	case err != nil:
+		return Decoded{}, err
+	case len(events) == 0:
+		return Decoded{Outcome: IsIgnored, Dialect: Row, Reason: ReasonNotFinal}, nil
+	}
+	return Decoded{Outcome: IsEvent, Dialect: Row, Event: events[0]}, nil
+}
+
+func decodeRow(data fields, in Input) ([]sms.Event, error) {
+	in.Received = time.Time{}
 	status := rowStatus(data)
 	if status == "scheduled" {
 		return nil, nil

@@ -145,6 +145,32 @@ func TestRowThatCannotBeRead(t *testing.T) {
 	require.Empty(t, justcall.RowID([]byte(`[]`)))
 }
 
+// A row in quarantine is decoded as a webhook is, once it can be.
+func TestWrappedRow(t *testing.T) {
+	t.Parallel()
+	good := row(t, "v21_sent", map[string]any{"delivery_status": "delivered"})
+	d, err := justcall.Decode(justcall.WrapRow(good), input)
+	require.NoError(t, err)
+	require.Equal(t, justcall.Decoded{Outcome: justcall.IsEvent, Dialect: justcall.Row, Event: rowEvents(t, good)[0]}, d)
+	d, err = justcall.Decode(justcall.WrapRow(row(t, "v21_sent", map[string]any{"delivery_status": "scheduled"})), input)
+	require.NoError(t, err)
+	require.Equal(t, justcall.IsIgnored, d.Outcome)
+	for bad, field := range map[string]string{
+		string(row(t, "v21_sent", map[string]any{"direction": nil})): "row.direction",
+		"[]": "type", "7": "row", `"a"`: "row", `[1]`: "row",
+	} {
+		env, err := justcall.Parse(justcall.WrapRow([]byte(bad)))
+		if err == nil {
+			for range 2 {
+				_, err = env.Decode(input)
+			}
+		}
+		e, ok := errors.AsType[*justcall.Error](err)
+		require.True(t, ok, bad)
+		require.Equal(t, field, e.Field, bad)
+	}
+}
+
 // A row comes from outside: whatever it holds, it is decoded into valid events of
 // one text, or refused without being repeated.
 func FuzzDecodeRow(f *testing.F) {
@@ -163,6 +189,10 @@ func FuzzDecodeRow(f *testing.F) {
 			return
 		}
 		require.LessOrEqual(t, len(events), 2)
+		if d, err := justcall.Decode(justcall.WrapRow(row), input); len(events) > 0 {
+			require.NoError(t, err)
+			require.Equal(t, events[0], d.Event)
+		}
 		for i, e := range events {
 			require.NoError(t, e.Validate())
 			require.Equal(t, i == 0, e.Kind.Text())

@@ -88,7 +88,7 @@ func TestOneTextOfManyForms(t *testing.T) {
 	got, err := answers(t, 200, `{"data":{"id":7}}`).Text(t.Context(), "7")
 	require.NoError(t, err)
 	require.Error(t, got.Err)
-	require.JSONEq(t, `{"id":7}`, string(got.Raw))
+	require.JSONEq(t, `{"row":{"id":7}}`, string(got.Raw))
 }
 
 // A link is never followed: credentials go nowhere but to the base URL.

@@ -24,7 +24,7 @@ type Text struct {
 	// and then its final status, where it has one. None where it is not sent yet.
 	Events []sms.Event
 	// Err is why the row could not be decoded; then there are no events, and Raw is
-	// the row's JSON.
+	// the row's JSON, wrapped so that [justcall.Decode] reads it as well.
 	Err error
 	Raw []byte
 }
@@ -137,7 +137,7 @@ func (c *Client) text(row json.RawMessage) Text {
 	events, err := justcall.DecodeRow(row, justcall.Input{Account: c.settings.Account, Region: c.settings.Region})
 	switch {
 	case err != nil:
-		return Text{ID: justcall.RowID(row), Err: err, Raw: row}
+		return Text{ID: justcall.RowID(row), Err: err, Raw: justcall.WrapRow(row)}
 	case len(events) == 0:
 		return Text{ID: justcall.RowID(row)}
 	}
