@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
@@ -227,6 +228,23 @@ func everyFile(t *testing.T, folder string) []byte {
 	return all
 }
 
+// valueOf is what a key holds: a string, or the entries of a stream.
+func valueOf(t *testing.T, client *redis.Client, key string) any {
+	t.Helper()
+	typ, err := client.Type(t.Context(), key).Result()
+	require.NoError(t, err)
+	var value any
+	if typ == "stream" {
+		value, err = client.XRange(t.Context(), key, "-", "+").Result()
+	} else {
+		value, err = client.Get(t.Context(), key).Result()
+	}
+	if !errors.Is(err, redis.Nil) { // gone meanwhile
+		require.NoError(t, err, key)
+	}
+	return value
+}
+
 // everyKey is what Redis holds, keys and values.
 func everyKey(t *testing.T, url string) []byte {
 	t.Helper()
@@ -237,9 +255,7 @@ func everyKey(t *testing.T, url string) []byte {
 	var all []byte
 	keys := client.Scan(t.Context(), 0, "*", 1000).Iterator()
 	for keys.Next(t.Context()) {
-		value, err := client.Get(t.Context(), keys.Val()).Result()
-		require.NoError(t, err, keys.Val())
-		line, err := json.Marshal([]string{keys.Val(), value})
+		line, err := json.Marshal([]any{keys.Val(), valueOf(t, client, keys.Val())})
 		require.NoError(t, err)
 		all = append(append(all, line...), '\n')
 	}
