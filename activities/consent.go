@@ -106,14 +106,17 @@ func (at *attempt) carriers(ctx context.Context, in ConsentInput) (refs []connec
 	if !at.caps.Find {
 		return refs, false, nil
 	}
-	found, err := at.find(ctx, in.Consent.Phone)
+	found, err := at.inst.Lane().FindCarriers(ctx, in.Consent.Phone)
+	if err != nil {
+		return nil, false, at.failed("find contacts", err)
+	}
 	for _, c := range found {
 		tells = tells || c.OptedOut != nil
 		if !in.ReadBack || c.OptedOut != nil && *c.OptedOut != in.Consent.OptedOut {
 			add(c.Ref)
 		}
 	}
-	return refs, tells, err
+	return refs, tells, nil
 }
 
 // setConsent writes to all contacts at once. One that is gone meanwhile carries

@@ -78,6 +78,7 @@ type Lane struct {
 	find    *batcher[sms.Phone, found]
 	put     *batcher[connectors.Record, connectors.Outcome]
 	status  *batcher[connectors.StatusChange, connectors.Outcome]
+	seek    *batcher[sms.Phone, found] // who carries a number whose consent is to be set
 	consent *batcher[connectors.ConsentChange, connectors.Outcome]
 	read    *batcher[connectors.Record, read]
 	create  *batcher[connectors.NewContact, created]
@@ -137,7 +138,9 @@ func New(o Options) *Lane {
 		l.status = newBatcher(l, n, updater.UpdateStatus, outcomeError)
 	}
 	if setter, ok := o.Connector.(connectors.ConsentSetter); ok {
+		l.seek = newBatcher(l, n, l.findContacts, func(r found) *connectors.Error { return r.err })
 		l.consent = newBatcher(l, n, setter.SetConsent, outcomeError)
+		l.seek.linger, l.consent.linger = never, never
 	}
 	return l
 }
@@ -179,6 +182,9 @@ func (l *Lane) parallel(took time.Duration) int {
 	}
 	return pairs
 }
+
+// never is the linger of what must not wait for company.
+func never(time.Duration) time.Duration { return 0 }
 
 // linger is how long a batch waits to fill: twice as long as the CRM takes, or,
 // once its requests run out, twice the time for which one of them has to last,
@@ -248,6 +254,7 @@ func (l *Lane) Stop() {
 		l.status.stop()
 	}
 	if l.consent != nil {
+		l.seek.stop()
 		l.consent.stop()
 	}
 }

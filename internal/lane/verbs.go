@@ -59,6 +59,14 @@ func (l *Lane) FindContacts(ctx context.Context, phone sms.Phone) ([]connectors.
 	return r.contacts, either(err, r.err)
 }
 
+// FindCarriers answers the contacts that carry a number whose consent is to be
+// set. It stands behind no search for a text, and may use the budget's head-room.
+// To be called only where the connector can set consent.
+func (l *Lane) FindCarriers(ctx context.Context, phone sms.Phone) ([]connectors.Contact, error) {
+	r, err := l.seek.do(budget.Urgent(ctx), phone)
+	return r.contacts, either(err, r.err)
+}
+
 // FindMessage answers the text's record; the zero Ref where there is none.
 func (l *Lane) FindMessage(ctx context.Context, record connectors.Record) (connectors.Ref, error) {
 	r, err := l.read.do(ctx, record)
