@@ -2,12 +2,17 @@ package e2e
 
 import (
 	"fmt"
+	"net/http/httptest"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflowservice/v1"
 
+	"crmsync/activities"
 	"crmsync/connectors/connectortest"
+	"crmsync/internal/justcall/justcalltest"
 )
 
 func consentEvent(id, event string, at time.Time) []byte {
@@ -145,4 +150,40 @@ func TestStopOvertakesABacklog(t *testing.T) {
 	eventually(t, time.Minute, "the contact is suppressed", func() bool { return len(st.optedOut()) == 1 })
 	require.Less(t, len(st.crm.Messages()), backlog, "before the last text is there")
 	eventually(t, time.Minute, "all texts are there", func() bool { return len(st.crm.Messages()) == backlog })
+}
+
+// TestListedNumbersAreSuppressed: a STOP whose webhook was lost is found on
+// JustCall's do-not-message list, at once when the daemon starts, and one whose
+// number is not on it (any more) stands.
+func TestListedNumbersAreSuppressed(t *testing.T) {
+	t.Parallel()
+	justcall := justcalltest.NewServer(justcalltest.Options{API: "v2.1"})
+	t.Cleanup(justcall.Close)
+	server := httptest.NewServer(justcall)
+	t.Cleanup(server.Close)
+	st := newStack(t, setup{justcall: fmt.Sprintf(
+		`{ region: US, webhook: { token: %q }, api: { base_url: %q, version: v2.1, key: key, secret: secret } }`, token, server.URL)})
+	lost := st.crm.AddContact(connectortest.Contact{Name: "Lost", Phones: []string{"+15125550188"}})
+	lifted := st.crm.AddContact(connectortest.Contact{Name: "Lifted", Phones: []string{sarah}})
+	justcall.Suppress("+15125550188", true)
+	p := st.daemon()
+	p.accepted(consentEvent("stop", "sms.optout", time.Now()))
+	eventually(t, time.Minute, "both are suppressed", func() bool {
+		return slices.Equal([]string{lost.ID, lifted.ID}, st.optedOut())
+	})
+	var report activities.ConsentReport
+	eventually(t, time.Minute, "the comparison has ended", func() bool {
+		listed, err := st.client.ListWorkflow(t.Context(), &workflowservice.ListWorkflowExecutionsRequest{
+			Query: "WorkflowType = 'CompareConsent' AND ExecutionStatus = 'Completed'",
+		})
+		require.NoError(t, err)
+		if len(listed.Executions) == 0 {
+			return false
+		}
+		return st.client.GetWorkflow(t.Context(), listed.Executions[0].Execution.WorkflowId, "").Get(t.Context(), &report) == nil
+	})
+	require.Equal(t, 1, report.Added)
+	require.Zero(t, report.Known)
+	require.Contains(t, p.log.String(), "numbers on JustCall's do-not-message list were not opted out here")
+	require.NotContains(t, p.log.String(), "5550188")
 }
