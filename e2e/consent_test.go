@@ -113,14 +113,14 @@ func TestStopAtOneLine(t *testing.T) {
 		p.accepted(m.json())
 	}
 	say("stop", "sms.optout", line, 0)
-	eventually(t, 10*time.Second, "the contact is suppressed", func() bool { return len(st.optedOut()) == 1 })
+	eventually(t, time.Minute, "the contact is suppressed", func() bool { return len(st.optedOut()) == 1 })
 	const other = "+15125550177"
 	say("other", "sms.optin", other, time.Minute)
 	say("again", "sms.optout", other, 2*time.Minute)
-	eventually(t, 10*time.Second, "the STOP at the other line is written, too", func() bool { return len(st.crm.History()) == 2 })
+	eventually(t, time.Minute, "the STOP at the other line is written, too", func() bool { return len(st.crm.History()) == 2 })
 	say("start", "sms.optin", line, 3*time.Minute)
 	say("both", "sms.optin", other, 4*time.Minute)
-	eventually(t, 10*time.Second, "it is not, once both are lifted", func() bool { return len(st.optedOut()) == 0 })
+	eventually(t, time.Minute, "it is not, once both are lifted", func() bool { return len(st.optedOut()) == 0 })
 	require.Equal(t, []string{"out", "out", "in"}, st.consents())
 }
 
