@@ -246,28 +246,46 @@ const (
 	maxRest    = time.Second
 )
 
+// Repaired is what was started of what was missing: the first so many offers.
+type Repaired struct {
+	Counts
+	Offers int `json:"offers,omitempty"`
+}
+
 // Repair starts what is missing, in order and paced. What was started meanwhile
-// is left alone, so that it may be repeated.
-func (a *Activities) Repair(ctx context.Context, in RepairInput) (Counts, error) {
+// is left alone, so that it may be repeated. Where it cannot go on it answers how
+// far it came, so that a server that takes few starts is not asked for the same
+// again; it fails only where it started nothing.
+func (a *Activities) Repair(ctx context.Context, in RepairInput) (done Repaired, err error) {
 	defer beat(ctx)()
 	if err := a.room(ctx, in.UnderWay); err != nil {
-		return Counts{}, err
+		return Repaired{}, err
 	}
-	var done Counts
 	for _, offer := range in.Offers {
-		if stopping(ctx) {
-			return Counts{}, again(GivenBack, "the worker is stopping", time.Second)
+		if err := a.start(ctx, in.Account, offer); err != nil {
+			if done.Offers == 0 {
+				return Repaired{}, err
+			}
+			a.Log.Warn("what is missing is started in parts", "started", done.Offers, "of", len(in.Offers), "error", err)
+			return done, nil
 		}
-		begun := time.Now()
-		if err := a.Door.Offer(ctx, in.Account, offer); err != nil {
-			return Counts{}, fmt.Errorf("start what is missing: %w", err)
-		}
+		done.Offers++
 		done.repaired(offer)
-		if err := rest(ctx, restFactor*time.Since(begun)); err != nil {
-			return Counts{}, err
-		}
 	}
 	return done, nil
+}
+
+// start starts one offer, and rests.
+func (a *Activities) start(ctx context.Context, account string, offer Offer) error {
+	if stopping(ctx) {
+		return again(GivenBack, "the worker is stopping", time.Second)
+	}
+	begun := time.Now()
+	if err := a.Door.Offer(ctx, account, offer); err != nil {
+		return fmt.Errorf("start what is missing: %w", err)
+	}
+	rest(ctx, restFactor*time.Since(begun))
+	return nil
 }
 
 func (c *Counts) repaired(offer Offer) {
@@ -279,14 +297,12 @@ func (c *Counts) repaired(offer Offer) {
 	}
 }
 
-func rest(ctx context.Context, d time.Duration) error {
+func rest(ctx context.Context, d time.Duration) {
 	timer := time.NewTimer(min(max(d, minRest), maxRest))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
-		return nil
 	case <-ctx.Done():
-		return ctx.Err()
 	}
 }
 

@@ -56,6 +56,7 @@ type counter struct {
 	*door
 	offers *[]activities.Offer
 	refuse error
+	after  int // so many offers
 }
 
 func (c counter) Targets(text sms.Event) []string {
@@ -67,6 +68,9 @@ func (c counter) Targets(text sms.Event) []string {
 
 func (c counter) Offer(_ context.Context, _ string, o activities.Offer) error {
 	*c.offers = append(*c.offers, o)
+	if len(*c.offers) <= c.after {
+		return nil
+	}
 	return c.refuse
 }
 
@@ -198,7 +202,7 @@ func TestRepair(t *testing.T) {
 		in.Offers = append(in.Offers, activities.Offer{Event: e})
 	}
 	in.Offers = append(in.Offers, activities.Offer{Row: []byte("{}")})
-	repair := func() (activities.Counts, error) { return run[activities.Counts](w, w.acts.Repair, in) }
+	repair := func() (activities.Repaired, error) { return run[activities.Repaired](w, w.acts.Repair, in) }
 
 	w.temporal.count = 500
 	_, err := repair()
@@ -209,13 +213,19 @@ func TestRepair(t *testing.T) {
 	begun := time.Now()
 	done, err := repair()
 	require.NoError(t, err)
-	require.Equal(t, activities.Counts{Tally: activities.Tally{Repaired: 1}, Statuses: activities.Tally{Repaired: 1}}, done)
+	both := activities.Counts{Tally: activities.Tally{Repaired: 1}, Statuses: activities.Tally{Repaired: 1}}
+	require.Equal(t, activities.Repaired{Counts: both, Offers: 3}, done)
 	require.Equal(t, in.Offers, *offers, "in order")
 	require.GreaterOrEqual(t, time.Since(begun), 3*25*time.Millisecond, "paced")
 
 	w.temporal.describeErr = errAway
 	_, err = repair()
 	require.NoError(t, err, "a server that cannot count does not hold it up")
+
+	w.acts.Door = counter{offers: offers, refuse: errAway, after: len(*offers) + 2}
+	done, err = repair()
+	require.NoError(t, err)
+	require.Equal(t, activities.Repaired{Counts: both, Offers: 2}, done, "how far it came")
 
 	w.acts.Door = counter{offers: offers, refuse: errAway}
 	_, err = repair()

@@ -16,7 +16,7 @@
 // are in this process. A table of all figures, and what became of the targets,
 // is printed at the end.
 //
-// Every scenario is a file: saturation, paced, quota, outage, neighbours.
+// Every scenario is a file: saturation, paced, quota, outage, neighbours, history.
 package bench
 
 import (

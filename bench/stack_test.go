@@ -43,6 +43,7 @@ type stack struct {
 	redis    *devstack.Redis
 	crms     map[string]*crm // by the connector's name
 	vendors  []*vendor
+	justcall string // the address of JustCall's API; empty: there is none
 	daemons  []*daemon
 }
 
@@ -99,9 +100,17 @@ temporal: { address: %q, namespace: %q }
 redis: { url: %q }
 server: { listen: %q, admin: %q }
 justcall:
-  main: { region: US, webhook: { token: %q } }
+  main: { region: US, webhook: { token: %q }%s }
 connectors:
-%s`, deployment, st.temporal.Address, st.temporal.Namespace, st.redis.URL, d.address, d.admin, token, &connectors)
+%s`, deployment, st.temporal.Address, st.temporal.Namespace, st.redis.URL, d.address, d.admin, token, st.api(), &connectors)
+}
+
+// api are the settings of JustCall's API, where there is one.
+func (st *stack) api() string {
+	if st.justcall == "" {
+		return ""
+	}
+	return fmt.Sprintf(", reconcile: { every: 0 }, api: { base_url: %q, version: v2.1, key: key, secret: secret, plan: business }", st.justcall)
 }
 
 // ours is the daemon's side of a comparison, as seen by one connector.

@@ -17,6 +17,7 @@ import (
 type list struct {
 	pages    [][]string // ids; those that begin with k are known
 	ids      activities.IDs
+	first    int // so many are started by the first attempt; 0: all
 	asked    *calls[activities.PageInput]
 	compared *calls[string]
 	repaired *calls[activities.RepairInput]
@@ -45,8 +46,12 @@ func (l *list) on(e *env) *list {
 		return page, nil
 	})
 	l.compared = on(e, acts.CompareIDs, func(int, string) (activities.IDs, error) { return l.ids, nil })
-	l.repaired = on(e, acts.Repair, func(_ int, in activities.RepairInput) (done activities.Counts, err error) {
-		done.Repaired = len(in.Offers)
+	l.repaired = on(e, acts.Repair, func(n int, in activities.RepairInput) (done activities.Repaired, err error) {
+		done.Offers = len(in.Offers)
+		if n == 1 && l.first > 0 {
+			done.Offers = l.first
+		}
+		done.Repaired = done.Offers
 		return done, nil
 	})
 	l.told = on(e, acts.TellReconciled, func(int, activities.ReconciledInput) (string, error) { return "the webhook was paused", nil })
@@ -219,6 +224,21 @@ func TestBackfill(t *testing.T) {
 	var shown workflows.Walked
 	require.NoError(t, value.Get(&shown))
 	require.Equal(t, walked, shown)
+}
+
+// TestRepairInParts: what an attempt could not start is started by the next one.
+func TestRepairInParts(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	l := (&list{pages: [][]string{append(texts(30), "k1")}, first: 7}).on(e)
+	walked := result[workflows.Walked](e, workflows.Backfill, workflows.BackfillInput{})
+	require.Equal(t, 30, walked.Repaired)
+	var sizes []int
+	for _, in := range l.repaired.all() {
+		sizes = append(sizes, len(in.Offers))
+	}
+	require.Equal(t, []int{25, 23}, sizes)
+	require.Equal(t, append(texts(25), texts(30)[7:]...), l.offered())
 }
 
 func TestBackfillDry(t *testing.T) {

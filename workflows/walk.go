@@ -2,7 +2,6 @@ package workflows
 
 import (
 	"fmt"
-	"slices"
 
 	"go.temporal.io/sdk/workflow"
 
@@ -120,13 +119,18 @@ func (w *walk) repair(ctx workflow.Context) error {
 	if w.dry {
 		return nil
 	}
-	for some := range slices.Chunk(offers, repairedAtOnce) {
-		var done activities.Counts
+	for len(offers) > 0 {
+		some := offers[:min(len(offers), repairedAtOnce)]
+		var done activities.Repaired
 		in := activities.RepairInput{Account: w.Account, Offers: some, UnderWay: w.underWay}
 		if err := workflow.ExecuteActivity(atJustCall(ctx, "start what is missing"), a.Repair, in).Get(ctx, &done); err != nil {
 			return err
 		}
-		w.Add(done)
+		w.Add(done.Counts)
+		if done.Offers == 0 {
+			done.Offers = len(some) // as older histories mean it
+		}
+		offers = offers[min(done.Offers, len(some)):]
 		w.publish(ctx)
 	}
 	return nil
