@@ -34,7 +34,7 @@ func (r *rig) cell(during phase, f fault) {
 	}
 	r.justcall.Idle(r.t.Context())
 	o := r.judge(during, f)
-	matrix.add(f.name, during, o)
+	require.NoError(r.t, matrix.add(f.name, during, o, *outFlag))
 	o.require(r, f)
 }
 

@@ -13,7 +13,7 @@ import (
 // marker is the line of a file after which the matrix stands.
 const marker = "<!-- matrix -->"
 
-// matrix is printed when all tests have ended.
+// matrix is what the cells so far came to.
 var matrix report
 
 type report struct {
@@ -21,7 +21,9 @@ type report struct {
 	cells map[phase]map[string]outcome
 }
 
-func (r *report) add(fault string, during phase, o outcome) {
+// add notes a cell, and writes all there are to a file, if that has a name: a run
+// that is broken off leaves what it has.
+func (r *report) add(fault string, during phase, o outcome, file string) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.cells == nil {
@@ -31,13 +33,14 @@ func (r *report) add(fault string, during phase, o outcome) {
 		r.cells[during] = map[string]outcome{}
 	}
 	r.cells[during][fault] = o
+	if file == "" {
+		return nil
+	}
+	return r.write(file)
 }
 
 // write puts the matrix in place of that which a file holds.
 func (r *report) write(file string) error {
-	if len(r.cells) == 0 || file == "" {
-		return nil
-	}
 	old, err := os.ReadFile(file)
 	if err != nil {
 		return err

@@ -129,6 +129,21 @@ func (r *rig) startWorker() {
 	r.worker.ready()
 }
 
+// crmsAsked waits until each CRM was asked for something three times more, so that a
+// fault meets what it is for; empty: for anything.
+func (r *rig) crmsAsked(op string) {
+	asked := func(crm *connectortest.CRM) (n int) {
+		for name, times := range crm.Requests() {
+			if op == "" || op == name {
+				n += times
+			}
+		}
+		return n
+	}
+	keyed, search := asked(r.crm), asked(r.search)
+	eventually(r.t, patience, "the CRMs are asked", func() bool { return asked(r.crm) >= keyed+3 && asked(r.search) >= search+3 })
+}
+
 func (r *rig) killWorker() { r.worker.kill() }
 
 func (r *rig) killRedis() { require.NoError(r.t, r.redis.Kill()) }

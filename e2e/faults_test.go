@@ -134,15 +134,20 @@ func crmFaults() []fault {
 	at := func(name string, bad func(*connectortest.Faults), telling ...phase) fault {
 		return fault{
 			name: name, telling: telling,
-			strike: func(r *rig) { r.crmsDo(bad) },
+			strike: func(r *rig) { r.crmsDo(bad); r.crmsAsked("") },
 			heal:   func(r *rig) { r.crmsDo(func(f *connectortest.Faults) { *f = usual }) },
 		}
+	}
+	lost := at("the CRMs' answers are lost after a write", nil, duringSync)
+	lost.strike = func(r *rig) {
+		r.crmsDo(func(f *connectortest.Faults) { f.LoseEvery, f.LateEvery = 2, 4 })
+		r.crmsAsked("put")
 	}
 	return []fault{
 		at("the CRMs answer 503", func(f *connectortest.Faults) { f.Down = true }),
 		at("the CRMs answer 429", func(f *connectortest.Faults) { f.Limited, f.RetryAfter = true, time.Second }),
 		at("the CRMs answer too late", func(f *connectortest.Faults) { f.Latency = 2 * callTimeout }),
-		at("the CRMs' answers are lost after a write", func(f *connectortest.Faults) { f.LoseEvery, f.LateEvery = 3, 6 }, duringSync),
+		lost,
 		at("the CRMs refuse the credentials", func(f *connectortest.Faults) { f.Unauthorized = true }),
 	}
 }
