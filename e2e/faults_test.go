@@ -46,9 +46,9 @@ var phases = []phase{duringAccept, duringSync, duringReconcile}
 
 // TestFaults breaks one thing at a time while texts, statuses and opt-outs are
 // accepted or delivered: whatever was answered 2xx is in both CRMs in the end,
-// once. Every cell has servers and processes of its own.
-func TestFaults(t *testing.T) {
-	t.Parallel()
+// once. Every cell has servers and processes of its own, so that no other test
+// runs beside them.
+func TestFaults(t *testing.T) { //nolint:tparallel // see above
 	if testing.Short() {
 		t.Skip("kills processes, and waits until others notice: a minute")
 	}

@@ -301,7 +301,7 @@ func TestRedisAway(t *testing.T) {
 	for i := range 3 {
 		id := fmt.Sprintf("msg_away%d", i)
 		body := inbound(id, "+15125551234", "without Redis").json()
-		p.accepted(body)
+		p.taken(body)
 		require.Equal(t, "duplicate", p.post(body).Result, "Temporal knows it")
 		require.Equal(t, connectors.Written, st.result("main/" + id + "/sms.received").Deliveries["crm"].State)
 	}

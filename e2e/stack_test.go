@@ -40,11 +40,7 @@ func TestMain(m *testing.M) {
 	}
 	// Most tests wait for timers and other processes, not for this one's CPU.
 	flag.Parse()
-	parallel := "6"
-	if *matrixFlag > 0 {
-		parallel = "4" // each cell has a Temporal server of its own
-	}
-	if err := flag.Set("test.parallel", parallel); err != nil {
+	if err := flag.Set("test.parallel", "4"); err != nil {
 		panic(err)
 	}
 	os.Exit(m.Run())
