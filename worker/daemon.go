@@ -18,6 +18,7 @@ import (
 	"crmsync/config"
 	"crmsync/connectors"
 	"crmsync/internal/budget"
+	"crmsync/internal/codec"
 	"crmsync/internal/ingress"
 	"crmsync/internal/ledger"
 	"crmsync/internal/metrics"
@@ -99,30 +100,40 @@ func newDaemon(c *config.Config, does part, registry *connectors.Registry, log h
 		config: c, apis: apis, part: does, log: log, metrics: measures, temporal: temporal, ledger: memory, spool: spool,
 		signIns: signIns, up: make(chan struct{}), fatal: make(chan error, 1),
 	}
-	for _, instance := range instances {
-		instance.Board, instance.Log = d.ledger, log.Named("lane")
-	}
-	hasher := sms.NewHasher(c.Privacy.HashKey())
-	d.door = ingress.NewDoor(ingress.Door{
-		Config: c, Temporal: temporal, Ledger: d.ledger, Spool: spool, Hasher: hasher,
-		Attributes: workflows.AttributesOf(c.Name), Log: log.Named("ingress"), Metrics: measures,
-	})
-	data, _ := ring.Converters()
-	seen, people := forActivities(apis)
-	d.acts = &activities.Activities{
-		Deployment: c.Name, Temporal: temporal, Converter: data, Ledger: d.ledger,
-		Hasher: hasher, Instances: instances, Staff: staff(c), JustCall: seen, People: people, Door: d.door, Metrics: measures, Log: log.Named("deliver"),
-	}
-	d.holds = &holds{temporal: temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
-	standing := survey{temporal: temporal, config: c}
-	watched := metrics.Sources{Redis: func() bool { return d.ledger.State().Up }, Lanes: d.pauses, Budgets: d.budgets, Survey: standing.take}
-	if does.does(roleIngress) {
-		watched.Spool = d.door.SpoolState
-	}
-	if err := measures.Watch(watched); err != nil {
+	d.join(ring, instances)
+	if err := d.watch(); err != nil {
 		return nil, fmt.Errorf("metrics: %w", err)
 	}
 	return d, nil
+}
+
+// join makes the door and the activities of what they work with.
+func (d *daemon) join(ring *codec.Ring, instances map[string]*activities.Instance) {
+	c, hasher := d.config, sms.NewHasher(d.config.Privacy.HashKey())
+	for _, instance := range instances {
+		instance.Board, instance.Log = d.ledger, d.log.Named("lane")
+	}
+	d.door = ingress.NewDoor(ingress.Door{
+		Config: c, Temporal: d.temporal, Ledger: d.ledger, Spool: d.spool, Hasher: hasher,
+		Attributes: workflows.AttributesOf(c.Name), Log: d.log.Named("ingress"), Metrics: d.metrics,
+	})
+	data, _ := ring.Converters()
+	seen, people := forActivities(d.apis)
+	d.acts = &activities.Activities{
+		Deployment: c.Name, Temporal: d.temporal, Converter: data, Ledger: d.ledger,
+		Hasher: hasher, Instances: instances, Staff: staff(c), JustCall: seen, People: people, Door: d.door, Metrics: d.metrics, Log: d.log.Named("deliver"),
+	}
+	d.holds = &holds{temporal: d.temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
+}
+
+// watch has metrics look at what is not counted as it happens.
+func (d *daemon) watch() error {
+	standing := survey{temporal: d.temporal, config: d.config}
+	watched := metrics.Sources{Redis: func() bool { return d.ledger.State().Up }, Lanes: d.pauses, Budgets: d.budgets, Survey: standing.take}
+	if d.part.does(roleIngress) {
+		watched.Spool = d.door.SpoolState
+	}
+	return d.metrics.Watch(watched)
 }
 
 // run serves until ctx ends, and then stops gracefully.
