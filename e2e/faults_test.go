@@ -48,7 +48,7 @@ var phases = []phase{duringAccept, duringSync, duringReconcile}
 // accepted or delivered: whatever was answered 2xx is in both CRMs in the end,
 // once. Every cell has servers and processes of its own, so that no other test
 // runs beside them.
-func TestFaults(t *testing.T) { //nolint:tparallel // see above
+func TestFaults(t *testing.T) { //nolint:paralleltest,tparallel // see above
 	if testing.Short() {
 		t.Skip("kills processes, and waits until others notice: a minute")
 	}
