@@ -99,6 +99,7 @@ func (st *stack) backlog(s *side, n int) (late func()) {
 	<-time.After(pauseHolds)
 	events := ids("backlog", n)
 	flights := pile(st.tb, s, events)
+	st.unspool()
 	resume()
 	return func() { land(st.tb, s, events, flights) }
 }

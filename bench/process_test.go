@@ -77,15 +77,24 @@ var poster = &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 1000},
 // spool their events.
 func (d *daemon) ready(tb testing.TB) {
 	tb.Helper()
-	require.Eventually(tb, func() bool {
-		response, err := poster.Get("http://" + d.admin + "/readyz")
-		if err != nil {
-			return false
-		}
-		defer func() { _ = response.Body.Close() }()
-		var detail struct{ Temporal bool }
-		return json.NewDecoder(response.Body).Decode(&detail) == nil && detail.Temporal
-	}, time.Minute, 20*time.Millisecond, "the daemon is ready")
+	require.Eventually(tb, func() bool { return d.standing().Temporal }, time.Minute, 20*time.Millisecond, "the daemon is ready")
+}
+
+// standing is what its readiness says of its servers.
+type standing struct {
+	Temporal bool
+	Spool    struct{ Waiting int }
+}
+
+// standing is empty while it does not answer.
+func (d *daemon) standing() (s standing) {
+	response, err := poster.Get("http://" + d.admin + "/readyz")
+	if err != nil {
+		return s
+	}
+	defer func() { _ = response.Body.Close() }()
+	_ = json.NewDecoder(response.Body).Decode(&s)
+	return s
 }
 
 // post posts a webhook until it is accepted, as JustCall does: what is answered

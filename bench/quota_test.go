@@ -59,6 +59,7 @@ func (st *stack) drain(s *side, prefix string, n int) figures {
 		events := ids("drain_"+prefix, n)
 		flights := pile(st.tb, s, events)
 		sent = timesOf(flights)
+		st.unspool()
 		begun := time.Now()
 		release()
 		flights = land(st.tb, s, events, flights)

@@ -134,6 +134,16 @@ func (st *stack) know(connector string) {
 	st.settle()
 }
 
+// unspool waits until Temporal has all that was accepted: a burst is taken faster
+// than Temporal starts workflows.
+func (st *stack) unspool() {
+	st.tb.Helper()
+	require.Eventually(st.tb, func() bool {
+		s := st.daemons[0].standing()
+		return s.Temporal && s.Spool.Waiting == 0
+	}, patience, 200*time.Millisecond, "the spool is empty")
+}
+
 // servers are the processes that count as Temporal.
 func (st *stack) servers() []int {
 	pids := []int{st.temporal.Pid()}
