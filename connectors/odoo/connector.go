@@ -116,11 +116,11 @@ func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) 
 func (c *Connector) checkFields(ctx context.Context) error {
 	const op = "check"
 	for _, t := range c.contactTables() {
-		fields, err := c.api.fields(ctx, op, t.model, c.phoneFields())
+		fields, err := c.api.fields(ctx, op, t.model, c.shown())
 		if err != nil {
 			return err
 		}
-		for _, name := range c.phoneFields() {
+		for _, name := range c.shown() {
 			if _, there := fields[name]; !there {
 				return wrongSetting(op, fmt.Errorf("%s has no field %s: see the settings phone_fields and phone_validation", t.model, name))
 			}

@@ -28,6 +28,9 @@ const (
 // phone_validation: the first of mobile and phone that is a number.
 const sanitized = "phone_sanitized"
 
+// listed tells whether that number stands on Odoo's list.
+const listed = "phone_sanitized_blacklisted"
+
 func modelOf(kind string) string {
 	if kind == typeLead {
 		return lead
@@ -76,7 +79,7 @@ func (c *Connector) FindContacts(ctx context.Context, numbers []sms.Phone) ([][]
 		terms = append(terms, term{field, "in", spellings})
 	}
 	for _, t := range c.contactTables() {
-		q := query{op: "find contacts", model: t.model, domain: anyOf(terms), fields: append(c.phoneFields(), "name", "user_id", "write_date")}
+		q := query{op: "find contacts", model: t.model, domain: anyOf(terms), fields: c.shown()}
 		if t.model == lead {
 			q.domain = append(q.domain, term{"partner_id", "=", false})
 		}
@@ -88,12 +91,32 @@ func (c *Connector) FindContacts(ctx context.Context, numbers []sms.Phone) ([][]
 			contact := c.contact(t, p, wanted)
 			for i, number := range numbers {
 				if slices.Contains(contact.Phones, number) {
+					contact.OptedOut = p.optedOut(number)
 					out[i] = append(out[i], contact)
 				}
 			}
 		}
 	}
 	return out, nil
+}
+
+// shown are the fields of a record that are read.
+func (c *Connector) shown() []string {
+	all := append(c.phoneFields(), "name", "user_id", "write_date")
+	if c.cfg.PhoneValidation {
+		all = append(all, listed)
+	}
+	return all
+}
+
+// optedOut tells whether the record's number is on Odoo's list; nil where Odoo
+// tells it of another number of the record.
+func (p person) optedOut(number sms.Phone) *bool {
+	on, told := p[listed].(bool)
+	if !told || p.text(sanitized) != string(number) {
+		return nil
+	}
+	return &on
 }
 
 // spelt answers which of the numbers each spelling may mean.

@@ -57,6 +57,25 @@ func TestConsentIsOneListForAll(t *testing.T) {
 	require.Equal(t, map[string]int{"res.partner.search_read": 1, "phone.blacklist.load": 1}, f.Requests())
 }
 
+// Odoo tells of one number of a record whether it is on the list, of the mobile
+// before the other; of that one nothing is known.
+func TestConsentIsReadBack(t *testing.T) {
+	t.Parallel()
+	f, c, _ := open(t, fake.Options{})
+	two := contactOf(1)
+	two.Phones = append(two.Phones, string(number(2)))
+	ann := f.AddContact(two)
+	for _, optedOut := range []bool{true, false} {
+		for _, n := range []sms.Phone{number(1), number(2)} {
+			c.SetConsent(t.Context(), []connectors.ConsentChange{{Contact: ann, Consent: sms.Consent{Phone: n, OptedOut: optedOut}}})
+		}
+		found, err := c.FindContacts(t.Context(), []sms.Phone{number(1), number(2)})
+		require.NoError(t, err)
+		require.Nil(t, found[0][0].OptedOut)
+		require.Equal(t, optedOut, *found[1][0].OptedOut)
+	}
+}
+
 func TestCheckComparesSettingsWithWhatThereIs(t *testing.T) {
 	t.Parallel()
 	_, c, _ := open(t, fake.Options{})

@@ -34,6 +34,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"crmsync/connectors"
@@ -105,6 +106,9 @@ func signIn() *connectors.SignIn {
 type Connector struct {
 	cfg Config
 	api api
+	// tells: persons have the field of opt-outs, so that it can be asked for. A
+	// search that names a field which is not there fails as a whole.
+	tells atomic.Bool
 }
 
 var (
@@ -122,7 +126,9 @@ var (
 
 // New makes an instance of valid settings. The client in env is its only way
 // out.
-func New(cfg Config, env connectors.Env) *Connector { return &Connector{cfg, newAPI(cfg, env)} }
+func New(cfg Config, env connectors.Env) *Connector {
+	return &Connector{cfg: cfg, api: newAPI(cfg, env)}
+}
 
 // Define implements connectors.Definer.
 func (c *Connector) Define(d connectors.Definition) connectors.Definition {
@@ -150,6 +156,7 @@ func (c *Connector) Check(ctx context.Context) (connectors.Capabilities, error) 
 	for _, object := range objects {
 		caps.Consent = caps.Consent && found[object].writable(c.cfg.Fields.OptOut, c.cfg.Fields.OptOutAt)
 	}
+	c.tells.Store(caps.Consent)
 	return caps, nil
 }
 

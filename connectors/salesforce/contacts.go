@@ -213,7 +213,11 @@ func unconverted(object, before string) string {
 
 // fields are those of a person that are asked for.
 func (c *Connector) fields(object string) []string {
-	return append([]string{"Id", "Name", "OwnerId", "Owner.IsActive", "LastModifiedDate"}, c.cfg.phones(object)...)
+	all := append([]string{"Id", "Name", "OwnerId", "Owner.IsActive", "LastModifiedDate"}, c.cfg.phones(object)...)
+	if c.tells.Load() {
+		all = append(all, c.cfg.Fields.OptOut)
+	}
+	return all
 }
 
 func (c *Connector) carries(r record, p sms.Phone) bool {
@@ -236,6 +240,9 @@ func (c *Connector) contact(r record, p sms.Phone, pages string) connectors.Cont
 	owner, _ := r["Owner"].(map[string]any)
 	if active, _ := owner["IsActive"].(bool); active && strings.HasPrefix(r.str("OwnerId"), userPrefix) {
 		out.OwnerID = r.str("OwnerId")
+	}
+	if optedOut, told := r[c.cfg.Fields.OptOut].(bool); told {
+		out.OptedOut = &optedOut
 	}
 	out.Updated, _ = time.Parse(stamp, r.str("LastModifiedDate"))
 	return out

@@ -199,3 +199,22 @@ func TestConsentOfTwoNumbersOfOnePerson(t *testing.T) {
 	require.Equal(t, noon.Add(time.Minute), o.Contacts()[0].ConsentAt)
 	require.True(t, o.Contacts()[1].OptedOut)
 }
+
+// What was written can be read back, once Check has seen that the field is there.
+func TestConsentIsReadBack(t *testing.T) {
+	t.Parallel()
+	o := newOrg(t, fake.Options{})
+	ann := o.AddContact(fakes.Contact{Name: "Ann", Phones: []string{"+15125550100"}})
+	tells := func() *bool {
+		found, err := o.FindContacts(t.Context(), []sms.Phone{"+15125550100"})
+		require.NoError(t, err)
+		require.Len(t, found[0], 1)
+		return found[0][0].OptedOut
+	}
+	require.Nil(t, tells())
+	_, err := o.Check(t.Context())
+	require.NoError(t, err)
+	require.False(t, *tells())
+	o.SetConsent(t.Context(), []connectors.ConsentChange{{Contact: ann, Consent: sms.Consent{OptedOut: true, At: noon}}})
+	require.True(t, *tells())
+}
