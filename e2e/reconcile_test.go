@@ -225,3 +225,36 @@ func TestBackfill(t *testing.T) {
 	st.nothingTwice(40)
 	require.Regexp(t, `texts +40 +40 +0 +0 +0 +0\nstatuses +20 +20 +0 +0`, p.does("backfill", "--since", since))
 }
+
+// TestBackfillTo: a CRM that is added later gets the texts of before, each once,
+// with its status. The CRM that had them is left alone.
+func TestBackfillTo(t *testing.T) {
+	t.Parallel()
+	server, account := fakeJustCall(t, justcalltest.Options{Dialect: justcall.V21})
+	st := newStack(t, setup{justcall: account})
+	texts := justcalltest.MakeTexts(12, 1000, time.Now().AddDate(0, -1, 0), time.Hour)
+	server.Put(texts...)
+	since := texts[0].At.Format(time.DateOnly)
+	p := st.daemon()
+	p.does("backfill", "--since", since)
+	st.settled(events(texts), time.Minute)
+	old, url := st.crm, st.crmURL
+	written := old.History()
+	require.Len(t, old.Messages(), 12)
+
+	st.crm = connectortest.NewCRM(connectortest.CRMOptions{})
+	p.configure(t, testCRM(url)+"\n  added: "+testCRM(st.crm.Start(t)))
+	p.restart()
+	require.Regexp(t, `texts +12 +0 +12 +12 +0 +0\nstatuses +6 +0 +6 +6`, p.does("backfill", "--since", since, "--to", "added"))
+	st.settled(2*events(texts), time.Minute)
+	require.Regexp(t, `texts +12 +12 +0 +0 +0 +0\nstatuses +6 +6 +0 +0`, p.does("backfill", "--since", since, "--to", "added"))
+	st.nothingTwice(12)
+	delivered := 0
+	for _, record := range st.crm.Messages() {
+		if record.Status == string(sms.StatusDelivered) {
+			delivered++
+		}
+	}
+	require.Equal(t, 6, delivered)
+	require.Equal(t, written, old.History(), "what was written to the CRM that had all")
+}
