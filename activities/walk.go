@@ -116,12 +116,18 @@ func (a *Activities) ListTexts(ctx context.Context, in PageInput) (Page, error) 
 	}
 	page := Page{Next: string(listed.Next), Total: listed.Total}
 	for _, row := range listed.Texts {
+		begun := time.Now()
 		if err := a.look(ctx, &page, in.To, row); err != nil {
 			return Page{}, err
 		}
+		rest(ctx, lookRest*time.Since(begun))
 	}
 	return page, nil
 }
+
+// lookRest is how many times as long a walk rests after a look at Temporal as that
+// took, so that a page's looks do not stand before live texts.
+const lookRest = 3
 
 // justcall answers an account's client. That there is none is not retried:
 // whoever asked has to know, and a schedule asks again.
@@ -284,7 +290,7 @@ func (a *Activities) start(ctx context.Context, account string, offer Offer) err
 	if err := a.Door.Offer(ctx, account, offer); err != nil {
 		return fmt.Errorf("start what is missing: %w", err)
 	}
-	rest(ctx, restFactor*time.Since(begun))
+	rest(ctx, max(restFactor*time.Since(begun), minRest))
 	return nil
 }
 
@@ -298,7 +304,7 @@ func (c *Counts) repaired(offer Offer) {
 }
 
 func rest(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(min(max(d, minRest), maxRest))
+	timer := time.NewTimer(min(d, maxRest))
 	defer timer.Stop()
 	select {
 	case <-timer.C:
