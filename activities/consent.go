@@ -54,6 +54,8 @@ type ConsentResult struct {
 	// ReadBackAfter is when the CRM can be asked whether it has kept it; 0 where
 	// it does not say.
 	ReadBackAfter time.Duration `json:"read_back_after,omitempty"`
+	// Unsure: it has no state, and may have been written, or be written yet.
+	Unsure bool `json:"unsure,omitempty"`
 }
 
 // readBackGrace is how much longer than its search lags a CRM is given before it

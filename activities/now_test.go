@@ -106,3 +106,27 @@ func TestDeliverNowIsJoined(t *testing.T) {
 	require.Equal(t, "record", out.Record.ID)
 	require.Equal(t, []string{"put"}, w.crm.calls)
 }
+
+// A change of consent is tried in the same way; what did not succeed may have been
+// written all the same.
+func TestSetConsentNow(t *testing.T) {
+	t.Parallel()
+	now := func(w *world) activities.ConsentResult {
+		out, err := run[activities.ConsentResult](w, w.acts.SetConsentNow, activities.ConsentInput{
+			Connector: "crm", Account: "main", Consent: stop, Known: []connectors.Ref{ref("1")},
+		})
+		require.NoError(t, err)
+		return out
+	}
+	w := flowing(t)
+	require.Equal(t, connectors.Written, now(w).State)
+	require.Equal(t, [][]string{{"1"}}, w.crm.carried(t))
+
+	w = newWorld(t)
+	w.capable()
+	require.Equal(t, activities.ConsentResult{}, now(w), "the lane is not in this process")
+
+	w = flowing(t)
+	w.crm.consent = fails[[]connectors.ConsentChange](connectors.Invalid)
+	require.Equal(t, activities.ConsentResult{Unsure: true}, now(w))
+}

@@ -39,11 +39,10 @@ func (c *countedActivity) ExecuteActivity(ctx context.Context, in *interceptor.E
 	out, err := c.Next.ExecuteActivity(ctx, in)
 	connector := c.connector
 	if connector == "" {
-		delivery, ok := firstOf(in.Args).(activities.DeliverInput)
-		if !ok {
+		var ok bool
+		if connector, ok = connectorOf(in.Args); !ok {
 			return out, err
 		}
-		connector = delivery.Connector
 	}
 	c.metrics.Attempt(connector, activity.GetInfo(ctx).ActivityType.Name, resultOf(err))
 	c.delivery(connector, firstOf(in.Args), out, err)

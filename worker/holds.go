@@ -85,10 +85,22 @@ type heldActivity struct {
 // is left to the connector's queue. It is for the home worker, whose only
 // deliveries are those that are tried at once.
 func (a *heldActivity) ExecuteActivity(ctx context.Context, in *interceptor.ExecuteActivityInput) (any, error) {
-	if len(in.Args) > 0 {
-		if delivery, ok := in.Args[0].(activities.DeliverInput); ok && a.held(delivery.Connector) {
-			return activities.DeliverResult{}, nil
+	if connector, ok := connectorOf(in.Args); ok && a.held(connector) {
+		if _, ok := in.Args[0].(activities.ConsentInput); ok {
+			return activities.ConsentResult{}, nil
 		}
+		return activities.DeliverResult{}, nil
 	}
 	return a.Next.ExecuteActivity(ctx, in)
+}
+
+// connectorOf answers the connector of what is tried at once.
+func connectorOf(args []any) (string, bool) {
+	switch in := firstOf(args).(type) {
+	case activities.DeliverInput:
+		return in.Connector, true
+	case activities.ConsentInput:
+		return in.Connector, true
+	}
+	return "", false
 }

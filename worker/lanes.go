@@ -162,7 +162,7 @@ func (d *daemon) workers() (all []worker.Worker) {
 // homeWorker runs the workflows, and what they do without a CRM.
 func (d *daemon) homeWorker() worker.Worker {
 	home := worker.New(d.temporal, activities.Queue(d.config.Name), worker.Options{
-		MaxConcurrentWorkflowTaskPollers: 2 * pollers,
+		WorkflowTaskPollerBehavior:       workflowPollers(),
 		MaxConcurrentActivityTaskPollers: pollers,
 		WorkerStopTimeout:                stopTimeout,
 		OnFatalError:                     d.giveUp,
@@ -171,6 +171,15 @@ func (d *daemon) homeWorker() worker.Worker {
 	register(home)
 	home.RegisterActivity(d.acts)
 	return home
+}
+
+// workflowPollers poll for new workflows and for those that go on apart: a poller
+// of both prefers the latter while any wait, so that a backlog that is being
+// delivered would keep every new text waiting, and every opt-out.
+func workflowPollers() worker.PollerBehavior {
+	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+		InitialNumberOfPollers: pollers, MinimumNumberOfPollers: pollers, MaximumNumberOfPollers: pollers,
+	})
 }
 
 func register(w worker.WorkflowRegistry) {

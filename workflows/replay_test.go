@@ -81,7 +81,7 @@ func record(t *testing.T) {
 	register(s.worker)
 	lanes := []worker.Worker{s.worker}
 	for _, queue := range []string{
-		activities.ConnectorQueue(deployment, "crm"), activities.ConsentQueue(deployment, "crm"), activities.ConnectorQueue(deployment, "late"),
+		activities.ConnectorQueue(deployment, "crm"), activities.ConsentQueue(deployment, "crm"), activities.ConnectorQueue(deployment, "late"), activities.ConsentQueue(deployment, "late"),
 	} {
 		lanes = append(lanes, worker.New(s.client, queue, worker.Options{DisableWorkflowWorker: true}))
 	}
@@ -136,6 +136,12 @@ func (s *stage) act(w worker.ActivityRegistry) {
 		}
 		if s.calls.Add(1) == 1 {
 			return activities.ConsentResult{}, refused(connectors.Forbidden, "may not")
+		}
+		return activities.ConsentResult{State: connectors.Written, Contacts: 1}, nil
+	})
+	as("SetConsentNow", func(_ context.Context, in activities.ConsentInput) (activities.ConsentResult, error) {
+		if in.Connector == "late" {
+			return activities.ConsentResult{Unsure: true}, nil
 		}
 		return activities.ConsentResult{State: connectors.Written, Contacts: 1}, nil
 	})
@@ -284,6 +290,16 @@ func (s *stage) recordListed() {
 			s.repair(id, workflows.UpdateRetry, workflows.Repair{})
 			then := consentAt(false, begin.Add(time.Hour), "crm")
 			then.Line = "line"
+			s.signal(id, activities.SignalConsent, then)
+		})
+	s.calls.Store(0)
+	first.Connectors = []string{"late", "crm"}
+	s.leave("SyncConsent-revision-2-tries-at-once", activities.SyncConsent,
+		workflows.SyncConsentInput{Account: "main", Revision: 2}, activities.SignalConsent, first,
+		func(id string) {
+			s.repair(id, workflows.UpdateSkip, workflows.Repair{})
+			then := first
+			then.Consent.OptedOut, then.Consent.At = false, begin.Add(time.Hour)
 			s.signal(id, activities.SignalConsent, then)
 		})
 	s.run("CompareConsent-two-pages", activities.CompareConsent, workflows.CompareInput{Account: "main"}, nil)

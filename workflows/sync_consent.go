@@ -28,8 +28,10 @@ type SyncConsentInput struct {
 const (
 	// revisionReadBack reads back what was written.
 	revisionReadBack = 1
+	// revisionConsentNow tries what a webhook brought at once.
+	revisionConsentNow = 2
 	// ConsentRevision is the present one.
-	ConsentRevision = revisionReadBack
+	ConsentRevision = revisionConsentNow
 )
 
 const (
@@ -57,6 +59,7 @@ type consent struct {
 type consentLane struct {
 	*lot
 	wanted, applied int       // versions
+	tried           int       // the version that was tried at once
 	unsettled       bool      // an earlier write may yet land
 	received        time.Time // of the webhook that is to be applied
 	readBacks       int       // since the consent last changed
@@ -221,7 +224,9 @@ func (l *consentLane) end(version int, result activities.ConsentResult) {
 	l.received = time.Time{}
 }
 
-// apply writes the state, and gives up on it as soon as there is a newer one.
+// apply writes the state, and gives up on it as soon as there is a newer one. What
+// a webhook brought is tried at once and within this task, where that is likely to
+// work, and else by the connector's queue.
 func (c *consent) apply(ctx workflow.Context, l *consentLane) (result activities.ConsentResult, superseded bool, err error) {
 	var a *activities.Activities
 	ctx, cancel := workflow.WithCancel(ctx)
@@ -231,8 +236,22 @@ func (c *consent) apply(ctx workflow.Context, l *consentLane) (result activities
 		Connector: l.name, Account: c.in.Account, Consent: now, Known: c.state.Known[l.name],
 		Received: l.received, ReadBack: l.readBack,
 	}
+	summary := word(now) + " → " + l.name
+	if c.in.Revision >= revisionConsentNow && !l.received.IsZero() && l.tried < l.wanted {
+		l.tried = l.wanted
+		tried := workflow.ExecuteLocalActivity(atOnce(ctx, summary), a.SetConsentNow, in)
+		result, superseded, err = c.unlessChanged(ctx, tried, now)
+		if superseded || err == nil && result.State != "" || ctx.Err() != nil {
+			return result, superseded, err
+		}
+		l.unsettled = l.unsettled || result.Unsure || err != nil
+	}
 	queue := activities.ConsentQueue(deployment(ctx), l.name)
-	written := workflow.ExecuteActivity(atConnector(ctx, queue, word(now)+" → "+l.name), a.SetConsent, in)
+	return c.unlessChanged(ctx, workflow.ExecuteActivity(atConnector(ctx, queue, summary), a.SetConsent, in), now)
+}
+
+// unlessChanged waits for a write, and no longer than there is nothing newer.
+func (c *consent) unlessChanged(ctx workflow.Context, written workflow.Future, now sms.Consent) (result activities.ConsentResult, superseded bool, err error) {
 	changed := func() bool { return c.state.current().OptedOut != now.OptedOut }
 	if err := workflow.Await(ctx, func() bool { return written.IsReady() || changed() }); err != nil {
 		return result, false, err

@@ -596,3 +596,65 @@ func TestSyncConsentMeasuresFromTheWebhookOnce(t *testing.T) {
 	}
 	require.Equal(t, []time.Time{begin.Add(time.Second), {}, {}, {}}, received)
 }
+
+var tryingAtOnce = workflows.SyncConsentInput{Account: "main", Revision: 2}
+
+// What a webhook brought is tried at once; the queue has what does not succeed
+// that way. What may have been written is written once more, after it can no
+// longer land.
+func TestSyncConsentTriesAtOnce(t *testing.T) {
+	t.Parallel()
+	webhook := begin.Add(time.Second)
+	for name, c := range map[string]struct {
+		received      time.Time
+		now           activities.ConsentResult
+		tried, queued int
+	}{
+		"written":         {webhook, activities.ConsentResult{State: connectors.Written, Contacts: 1}, 1, 0},
+		"not worth a try": {webhook, activities.ConsentResult{}, 1, 1},
+		"nobody knows":    {webhook, activities.ConsentResult{Unsure: true}, 1, 2},
+		"no webhook's":    {time.Time{}, activities.ConsentResult{}, 0, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			e := newEnv(t)
+			now := on(e, acts.SetConsentNow, func(int, activities.ConsentInput) (activities.ConsentResult, error) { return c.now, nil })
+			queued := setting(e, allGood)
+			change := optOut(0, "close")
+			change.Received = c.received
+			e.consent(0, change)
+			e.after(time.Hour, func() {
+				require.Equal(t, workflows.StateOptedOut, e.state())
+				require.Contains(t, e.details(), "- close: written (1 contacts)")
+			})
+			e.runUntilCancelled(2*time.Hour, workflows.SyncConsent, tryingAtOnce)
+			require.Len(t, now.all(), c.tried)
+			require.Len(t, queued.all(), c.queued)
+		})
+	}
+}
+
+// A repaired write is left to the queue; what is newer is tried at once again.
+func TestSyncConsentTriesEachChangeOnce(t *testing.T) {
+	t.Parallel()
+	e := newEnv(t)
+	now := on(e, acts.SetConsentNow, func(int, activities.ConsentInput) (activities.ConsentResult, error) {
+		return activities.ConsentResult{}, nil
+	})
+	queued := setting(e, func(n int, _ activities.ConsentInput) error {
+		if n == 1 {
+			return refused(connectors.Invalid, "no")
+		}
+		return nil
+	})
+	change := optOut(0, "close")
+	change.Received = begin
+	e.consent(0, change)
+	e.after(time.Minute, func() { e.repair(workflows.UpdateRetry, workflows.Repair{}) })
+	newer := optIn(5, "close")
+	newer.Received = begin.Add(5 * time.Minute)
+	e.consent(5*time.Minute, newer)
+	e.runUntilCancelled(time.Hour, workflows.SyncConsent, tryingAtOnce)
+	require.Equal(t, []string{"close out", "close in"}, words(now.all()))
+	require.Equal(t, []string{"close out", "close out", "close in"}, words(queued.all()))
+}

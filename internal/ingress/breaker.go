@@ -31,14 +31,18 @@ type breaker struct {
 
 func newBreaker(log hclog.Logger) *breaker { return &breaker{log: log, limit: MaxStarts} }
 
-// allow reports whether a live event may try Temporal. Who may says when it has
+// allow reports whether a live event may try Temporal: an urgent one always, unless
+// all are held. Who may says when it has
 // ended.
-func (b *breaker) allow() bool {
+func (b *breaker) allow(urgent bool) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	now := time.Now()
 	switch {
-	case b.held, now.Before(b.trial), b.since.IsZero() && b.under >= b.limit:
+	case b.held:
+		return false
+	case urgent:
+	case now.Before(b.trial), b.since.IsZero() && b.under >= b.limit:
 		return false
 	case !b.since.IsZero():
 		b.trial = now.Add(missPause)

@@ -164,14 +164,15 @@ func ask(store func() storeOutcome) <-chan storeOutcome {
 }
 
 // try starts a live parcel, unless Temporal has just missed its deadline or has
-// enough to do.
+// enough to do. Opt-outs are few, and are not kept away: one that is spooled is
+// tried meanwhile all the same.
 func (d *Door) try(ctx context.Context, p parcel) *attempt {
 	select {
 	case d.starts <- struct{}{}:
 	default:
 		return nil
 	}
-	if !d.breaker.allow() {
+	if !d.breaker.allow(p.stream() == ledger.ConsentStream) {
 		<-d.starts
 		return nil
 	}

@@ -143,7 +143,7 @@ func TestSpooledThenStarted(t *testing.T) {
 	require.EqualValues(t, 5, b.state(t).Waiting)
 	require.NotContains(t, b.read(), "mark_seen", "Redis is told last")
 	tried := len(b.ids())
-	require.Equal(t, 1, tried, "after a miss the others are not tried")
+	require.Equal(t, 2, tried, "after a miss only opt-outs are tried")
 
 	b.temporal.change(nil)
 	b.temporal.away.Store(false)
@@ -197,6 +197,10 @@ func TestBreaker(t *testing.T) {
 		b.accept(t, numbered(sms.Received, n))
 	}
 	require.Greater(t, time.Since(begun), 2*missPause)
+	tries := len(b.temporal.taken())
+	b.accept(t, event(sms.OptOut))
+	b.accept(t, event(sms.OptIn))
+	require.Len(t, b.temporal.taken(), tries+2, "they are spooled and tried, too")
 	b.temporal.refuse = nil
 	for n := 0; b.door.breaker.open(); n++ {
 		b.accept(t, numbered(sms.Sent, n))
@@ -430,7 +434,7 @@ func TestBreakerLearns(t *testing.T) {
 	t.Parallel()
 	b := newBreaker(hclog.NewNullLogger())
 	allowed := func() (n int) {
-		for n < 2*MaxStarts && b.allow() {
+		for n < 2*MaxStarts && b.allow(false) {
 			n++
 		}
 		for range n {

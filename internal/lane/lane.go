@@ -269,11 +269,19 @@ const quick = time.Second
 // second or so: the lane runs in this process and flows, the last call was fast,
 // and no more than a batch waits.
 func (l *Lane) Quick() (connectors.Capabilities, bool) {
-	caps := l.caps.Load()
-	if caps == nil || !l.running.Load() || l.gate.State().Phase != Flowing || time.Duration(l.took.Load()) > quick {
+	if !l.flows() {
 		return connectors.Capabilities{}, false
 	}
-	return *caps, max(l.find.backlog(), l.put.backlog()) <= max(l.Definition.MaxBatch, singles)
+	return *l.caps.Load(), max(l.find.backlog(), l.put.backlog()) <= max(l.Definition.MaxBatch, singles)
+}
+
+// QuickConsent is Quick for a change of consent, which stands behind no texts.
+func (l *Lane) QuickConsent() bool {
+	return l.flows() && (l.consent == nil || max(l.seek.backlog(), l.consent.backlog()) <= singles)
+}
+
+func (l *Lane) flows() bool {
+	return l.caps.Load() != nil && l.running.Load() && l.gate.State().Phase == Flowing && time.Duration(l.took.Load()) <= quick
 }
 
 // Running reports whether Run is under way.

@@ -646,6 +646,7 @@ func TestQuick(t *testing.T) {
 			return ok
 		}
 		require.False(t, quick(), "nothing is known yet")
+		require.False(t, l.QuickConsent())
 		_, err := l.Capabilities(t.Context())
 		require.NoError(t, err)
 		require.False(t, quick(), "it does not run")
@@ -656,11 +657,13 @@ func TestQuick(t *testing.T) {
 		go putAll(t.Context(), l, 3*batch)
 		synctest.Wait()
 		require.False(t, quick(), "a backlog")
+		require.True(t, l.QuickConsent(), "no text stands before an opt-out")
 		time.Sleep(time.Second) //nolint:forbidigo // in the bubble's own time
 		require.True(t, quick())
 		c.set(func(c *crm) { c.latency = 2 * time.Second })
 		putAll(t.Context(), l, 1)
 		require.False(t, quick(), "slow")
+		require.False(t, l.QuickConsent())
 		c.set(func(c *crm) { c.latency, c.down = 0, &connectors.Error{Kind: connectors.Auth} })
 		putAll(t.Context(), l, 1)
 		require.False(t, quick(), "paused")
