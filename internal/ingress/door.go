@@ -66,15 +66,16 @@ type Door struct {
 	// Metrics may be nil.
 	Metrics Metrics
 
-	starts  chan struct{}
-	lines   *sync.Map // account and line → when Redis was told
-	breaker *breaker
-	drain   *drain
+	starts   chan struct{}
+	attempts *sync.Map // a parcel's key → its *attempt that is under way
+	lines    *sync.Map // account and line → when Redis was told
+	breaker  *breaker
+	drain    *drain
 }
 
 // NewDoor makes a Door ready for use.
 func NewDoor(d Door) *Door {
-	d.starts, d.lines = make(chan struct{}, MaxStarts), &sync.Map{}
+	d.starts, d.attempts, d.lines = make(chan struct{}, MaxStarts), &sync.Map{}, &sync.Map{}
 	d.breaker, d.drain = newBreaker(d.Log), &drain{wake: make(chan struct{}, 1)}
 	return &d
 }

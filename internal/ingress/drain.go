@@ -186,14 +186,13 @@ func (d *Door) drainOne(ctx context.Context, entry ledger.Entry) pace {
 func (d *Door) startSpooled(ctx context.Context, p parcel, entry ledger.Entry) pace {
 	bounded, cancel := context.WithTimeout(ctx, drainTimeout)
 	defer cancel()
-	done, err := d.begin(bounded)
-	if err != nil {
+	a := d.attempt(bounded, p)
+	if a == nil {
 		return failed
 	}
-	a := d.launch(ctx, p, drainTimeout, done)
 	select {
 	case <-a.done:
-	case <-ctx.Done(): // the process stops: the entry is another's
+	case <-bounded.Done(): // it takes too long, or the process stops: the entry is another's
 		return failed
 	}
 	took := time.Since(a.begun)
@@ -208,6 +207,20 @@ func (d *Door) startSpooled(ctx context.Context, p parcel, entry ledger.Entry) p
 		return slow
 	}
 	return inTime
+}
+
+// attempt starts a spooled parcel's workflow, or joins the attempt that is under
+// way: what a busy Temporal takes late need not be asked of it twice. It answers
+// nil where there is no room.
+func (d *Door) attempt(ctx context.Context, p parcel) *attempt {
+	if a, ok := d.attempts.Load(p.key()); ok {
+		return a.(*attempt)
+	}
+	done, err := d.begin(ctx)
+	if err != nil {
+		return nil
+	}
+	return d.launch(ctx, p, drainTimeout, done)
 }
 
 // unpack reads what the spool kept.

@@ -74,9 +74,11 @@ type attempt struct {
 // at the end.
 func (d *Door) launch(ctx context.Context, p parcel, patience time.Duration, done func()) *attempt {
 	a := &attempt{begun: time.Now(), done: make(chan struct{})}
+	d.attempts.Store(p.key(), a)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	go func() {
 		defer close(a.done)
+		defer d.attempts.CompareAndDelete(p.key(), a)
 		defer done()
 		defer cancel()
 		a.result, a.err = d.enter(ctx, p)

@@ -186,6 +186,21 @@ func TestLateStart(t *testing.T) {
 	b.counted(t, map[SpoolEvent]int{Spooled: 1, Drained: 1})
 }
 
+// TestLateStartIsJoined: who drains the spool does not ask a busy Temporal twice.
+func TestLateStartIsJoined(t *testing.T) {
+	t.Parallel()
+	b := newSpoolBench(t, roomy)
+	hang := make(chan struct{})
+	b.temporal.refuse = func(context.Context, int) error { <-hang; return nil }
+	b.accept(t, numbered(sms.Received, 0))
+	b.accept(t, numbered(sms.Received, 1)) // is not tried: the one before has missed the deadline
+	b.drain(t)
+	require.Eventually(t, func() bool { return len(b.temporal.taken()) == 2 }, 10*time.Second, time.Millisecond)
+	close(hang)
+	b.empty(t)
+	require.Equal(t, []string{numbered(sms.Received, 0).Key(), numbered(sms.Received, 1).Key()}, b.ids())
+}
+
 // TestBreaker: after a miss one event a second tries Temporal, until one is in
 // time.
 func TestBreaker(t *testing.T) {
