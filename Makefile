@@ -3,7 +3,7 @@
 LINT := go tool -modfile=tools/go.mod
 NESTED := $(patsubst %/go.mod,%,$(filter-out tools/go.mod,$(wildcard */go.mod examples/*/go.mod)))
 
-.PHONY: help check fmt lint test race short fuzz bench microbench e2e fault-matrix spool kills generate tidy build dev clean
+.PHONY: help check fmt lint test race short fuzz bench microbench e2e fault-matrix spool history kills generate tidy build dev clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -47,6 +47,10 @@ fault-matrix: ## break everything in every phase, with EVENTS (2000) for each, a
 spool: ## stop Temporal for 5 minutes under 100 webhooks/s, and post a burst of 10,000
 	CRMSYNC_E2E_OUTAGE=$(or $(OUTAGE),5m) CRMSYNC_E2E_RATE=$(or $(RATE),100) CRMSYNC_E2E_BURST=$(or $(BURST),10000) \
 		go test -count=1 -timeout 2h -v -run 'TestSpoolWhileTemporalIsAway|TestBurst' ./e2e
+
+history: ## reconcile 500 texts of a paused webhook, and backfill 10,000 through two kills
+	CRMSYNC_E2E_PAUSED=$(or $(PAUSED),500) CRMSYNC_E2E_HISTORY=$(or $(TEXTS),10000) \
+		go test -count=1 -timeout 3h -v -run 'TestReconcile$$|TestBackfill$$' ./e2e
 
 kills: ## kill a process at 200 random points of a renewed sign-in
 	CRMSYNC_OAUTH_KILLS=$(or $(KILLS),200) go test -count=1 -timeout 20m -v -run Killed ./internal/oauth

@@ -21,6 +21,13 @@ import (
 	"crmsync/workflows"
 )
 
+// How many texts came while the webhook was paused, and are in the history; 'make
+// history' has more.
+var (
+	pausedTexts  = number("CRMSYNC_E2E_PAUSED", 40)
+	historyTexts = number("CRMSYNC_E2E_HISTORY", 40)
+)
+
 // fakeJustCall starts a JustCall, and answers the settings of an account there. Its
 // schedule comes every day, so that runs are those that a test triggers, and the
 // first.
@@ -101,24 +108,25 @@ func TestReconcile(t *testing.T) {
 	t.Parallel()
 	server, account := fakeJustCall(t, justcalltest.Options{Dialect: justcall.V21, MaxPage: 15})
 	st := newStack(t, setup{justcall: account})
-	texts := paused(40)
+	n := pausedTexts
+	texts := paused(n)
 	server.Put(texts...)
 	p := st.daemon()
 	run := st.reconciled(1)
-	require.Equal(t, activities.Tally{Listed: 40, Missing: 40, Repaired: 40}, run.Tally)
-	require.Equal(t, activities.Tally{Listed: 20, Missing: 20, Repaired: 20}, run.Statuses)
+	require.Equal(t, activities.Tally{Listed: n, Missing: n, Repaired: n}, run.Tally)
+	require.Equal(t, activities.Tally{Listed: n / 2, Missing: n / 2, Repaired: n / 2}, run.Statuses)
 	require.Contains(t, run.Cause, "no webhook for this account")
 	st.settled(events(texts), 3*time.Minute)
-	st.nothingTwice(40)
+	st.nothingTwice(n)
 
 	again := st.reconciled(2)
-	require.Equal(t, activities.Tally{Listed: 40, Known: 40}, again.Tally)
+	require.Equal(t, activities.Tally{Listed: n, Known: n}, again.Tally)
 	require.True(t, again.Mark.Until.After(run.Mark.Until))
 	require.Equal(t, run.Mark.Floor, again.Mark.Floor)
-	st.nothingTwice(40)
+	st.nothingTwice(n)
 	now := p.scrape()
-	for outcome, n := range map[string]float64{"listed": 80, "known": 40, "missing": 40, "repaired": 40} {
-		require.InDelta(t, n, now.value(t, fmt.Sprintf(`crmsync_reconciled_total{account="main",kind="text",outcome=%q}`, outcome)), 0, outcome)
+	for outcome, count := range map[string]int{"listed": 2 * n, "known": n, "missing": n, "repaired": n} {
+		require.InDelta(t, count, now.value(t, fmt.Sprintf(`crmsync_reconciled_total{account="main",kind="text",outcome=%q}`, outcome)), 0, outcome)
 	}
 	require.Contains(t, p.log.String(), "no webhook for this account")
 
@@ -126,9 +134,9 @@ func TestReconcile(t *testing.T) {
 	late := justcalltest.MakeTexts(1, 5000, time.Now().Add(-10*time.Minute), 0)
 	server.Put(late...)
 	st.redisSays(t, "main/5000/sms.received")
-	require.Equal(t, activities.Tally{Listed: 41, Known: 40, Missing: 1, Repaired: 1}, st.reconciled(3).Tally)
+	require.Equal(t, activities.Tally{Listed: n + 1, Known: n, Missing: 1, Repaired: 1}, st.reconciled(3).Tally)
 	st.settled(events(texts)+1, time.Minute)
-	st.nothingTwice(41)
+	st.nothingTwice(n + 1)
 }
 
 // redisSays has Redis believe that an event was accepted: as it would after Temporal
@@ -203,27 +211,29 @@ func TestBackfill(t *testing.T) {
 		crm:       connectortest.CRMOptions{Class: connectors.ClassD, Settle: 100 * time.Millisecond, SearchLag: 100 * time.Millisecond},
 		connector: connectortest.Options{Settle: 200 * time.Millisecond, SearchLag: 200 * time.Millisecond},
 	})
-	texts := justcalltest.MakeTexts(40, 1000, time.Now().AddDate(0, -3, 0), time.Hour)
+	n := historyTexts
+	texts := justcalltest.MakeTexts(n, 1000, time.Now().AddDate(0, -3, 0), 80*24*time.Hour/time.Duration(n))
 	server.Put(texts...)
+	patience := time.Duration(n) * 500 * time.Millisecond
 	p := st.daemon()
 	since := texts[0].At.Format(time.DateOnly)
 	var counted workflows.Walked
 	require.NoError(t, json.Unmarshal([]byte(p.does("backfill", "--since", since, "--dry-run", "--json")), &counted))
-	require.Equal(t, activities.Tally{Listed: 40, Missing: 40}, counted.Tally)
+	require.Equal(t, activities.Tally{Listed: n, Missing: n}, counted.Tally)
 	require.Empty(t, st.crm.Messages())
 
 	done := make(chan said)
 	go func() { done <- p.crmsync("backfill", "--since", since) }()
-	for _, n := range []int{5, 20} {
-		eventually(t, 2*time.Minute, "some are there", func() bool { return len(st.crm.Messages()) > n })
+	for _, there := range []int{n / 8, n / 2} {
+		eventually(t, 2*time.Minute+patience, "some are there", func() bool { return len(st.crm.Messages()) > there })
 		p.restart()
 	}
 	first := <-done
 	require.Zero(t, first.status, first.err)
-	require.Regexp(t, `texts +40 +0 +40 +40 +0 +0\nstatuses +20 +0 +20 +20`, first.out)
-	st.settled(events(texts), 2*time.Minute)
-	st.nothingTwice(40)
-	require.Regexp(t, `texts +40 +40 +0 +0 +0 +0\nstatuses +20 +20 +0 +0`, p.does("backfill", "--since", since))
+	require.Regexp(t, fmt.Sprintf(`texts +%[1]d +0 +%[1]d +%[1]d +0 +0\nstatuses +%[2]d +0 +%[2]d +%[2]d`, n, n/2), first.out)
+	st.settled(events(texts), 2*time.Minute+patience)
+	st.nothingTwice(n)
+	require.Regexp(t, fmt.Sprintf(`texts +%[1]d +%[1]d +0 +0 +0 +0\nstatuses +%[2]d +%[2]d +0 +0`, n, n/2), p.does("backfill", "--since", since))
 }
 
 // TestBackfillTo: a CRM that is added later gets the texts of before, each once,
