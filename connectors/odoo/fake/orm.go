@@ -89,8 +89,9 @@ func (o *Odoo) secondPhone() string {
 	return "mobile"
 }
 
-// computed is not stored: Odoo works it out when it is read.
-const computed = "phone_sanitized_blacklisted"
+// onList tells whether phone_sanitized is on the list. Odoo works it out when it is
+// read.
+const onList = "phone_sanitized_blacklisted"
 
 func (o *Odoo) models() map[string]*table {
 	own := func(name string, fields map[string]field) *table {
@@ -103,7 +104,7 @@ func (o *Odoo) models() map[string]*table {
 		more["user_id"], more["active"] = field{kind: many2one, of: "res.users"}, field{kind: boolean}
 		if !o.options.NoPhoneValidation {
 			more["phone_sanitized"] = field{kind: char, readonly: true}
-			more[computed] = field{kind: boolean, readonly: true}
+			more[onList] = field{kind: boolean, readonly: true}
 		}
 		return more
 	}
@@ -210,7 +211,7 @@ func (o *Odoo) searchRead(t *table, ctx context, named map[string]json.RawMessag
 func (o *Odoo) read(t *table, r record, fields []string) map[string]any {
 	out := map[string]any{"id": r["id"]}
 	for _, name := range fields {
-		if name == computed {
+		if name == onList {
 			out[name] = o.listed(r)
 			continue
 		}

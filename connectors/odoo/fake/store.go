@@ -115,7 +115,7 @@ func (o *Odoo) contact(r record, kind, email string) fakes.Contact {
 	return c
 }
 
-// listed is the field computed.
+// listed is the value of onList.
 func (o *Odoo) listed(r record) bool {
 	t := o.tables[blacklist]
 	if t == nil {
