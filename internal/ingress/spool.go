@@ -78,20 +78,32 @@ func (d *Door) launch(ctx context.Context, p parcel, patience time.Duration, don
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), patience)
 	go func() {
 		defer close(a.done)
-		defer d.attempts.CompareAndDelete(p.key(), a)
 		defer done()
 		defer cancel()
 		a.result, a.err = d.enter(ctx, p)
+		d.forget(p, a)
 	}()
 	return a
 }
 
-// inTime reports whether the attempt has succeeded before StartTimeout is over.
-func (a *attempt) inTime() bool {
+// forget drops an attempt that has ended. One that succeeded is known until its
+// entry has left the spool.
+func (d *Door) forget(p parcel, a *attempt) {
+	drop := func() { d.attempts.CompareAndDelete(p.key(), a) }
+	if a.err == nil {
+		time.AfterFunc(drainEvery, drop)
+	} else {
+		drop()
+	}
+}
+
+// within reports whether the attempt has succeeded before a limit is over, counted
+// from when it began.
+func (a *attempt) within(limit time.Duration) bool {
 	if a == nil {
 		return false
 	}
-	timer := time.NewTimer(StartTimeout)
+	timer := time.NewTimer(time.Until(a.begun.Add(limit)))
 	defer timer.Stop()
 	select {
 	case <-a.done:
@@ -101,36 +113,67 @@ func (a *attempt) inTime() bool {
 	}
 }
 
-// keep takes a live parcel in: by Temporal if that takes it in time, else by the
-// spool, and where that does not take it at once by whichever does first. A
-// sender that goes away changes nothing.
+// failed reports whether the attempt has ended, and badly.
+func (a *attempt) failed() bool {
+	select {
+	case <-a.done:
+		return a.err != nil
+	default:
+		return false
+	}
+}
+
+// keep takes a live parcel in: by Temporal if that takes it promptly, else by the
+// spool or Temporal, whichever does first. A sender that goes away changes nothing.
 func (d *Door) keep(ctx context.Context, p parcel) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Patience)
 	defer cancel()
 	a := d.try(ctx, p)
-	if a.inTime() {
+	if a.within(promptly) {
 		d.breaker.passed(a)
 		d.remember(ctx, p)
 		return a.result, nil
 	}
-	if a != nil {
+	switch {
+	case a == nil:
+	case a.failed():
 		d.breaker.missed(a)
+	default:
+		go d.judge(a)
 	}
 	return d.either(ctx, p, a)
+}
+
+// judge tells the breaker whether Temporal takes an event in time.
+func (d *Door) judge(a *attempt) {
+	if a.within(StartTimeout) {
+		d.breaker.passed(a)
+	} else {
+		d.breaker.missed(a)
+	}
 }
 
 // storeOutcome is what Temporal or the spool made of a parcel.
 type storeOutcome struct {
 	result string
-	entry  ledger.Entry
 	err    error
 }
 
-// either spools a parcel. Once that has failed, or takes too long, Temporal is
-// asked, too, or waited for where an attempt is under way.
+// either spools a parcel, and waits for Temporal, too, where an attempt is under
+// way. Else Temporal is asked once the spool has failed, or takes too long.
 func (d *Door) either(ctx context.Context, p parcel, a *attempt) (string, error) {
-	spool := ask(func() (o storeOutcome) { o.entry, o.err = d.spool(ctx, p); return o })
-	hurry := time.NewTimer(addTimeout)
+	spool := ask(func() (o storeOutcome) {
+		var entry ledger.Entry
+		if entry, o.err = d.spool(ctx, p); o.err == nil {
+			go d.follow(context.WithoutCancel(ctx), a, p, entry)
+		}
+		return o
+	})
+	patience := addTimeout
+	if a != nil {
+		patience = 0
+	}
+	hurry := time.NewTimer(patience)
 	defer hurry.Stop()
 	var temporal <-chan storeOutcome
 	var spoolErr, startErr error
@@ -138,7 +181,6 @@ func (d *Door) either(ctx context.Context, p parcel, a *attempt) (string, error)
 		select {
 		case o := <-spool:
 			if o.err == nil {
-				go d.follow(context.WithoutCancel(ctx), a, p, o.entry)
 				return Accepted, nil
 			}
 			spoolErr = o.err
