@@ -51,6 +51,18 @@ func (b *breaker) allow(urgent bool) bool {
 	return true
 }
 
+// patience is how long an attempt may take before the spool is asked, too. Where
+// Temporal has missed its deadline lately it is about to have too much to do, and
+// to follow its attempts through the spool would be more.
+func (b *breaker) patience() time.Duration {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.limit < MaxStarts {
+		return StartTimeout
+	}
+	return promptly
+}
+
 func (b *breaker) ended() {
 	b.mu.Lock()
 	defer b.mu.Unlock()

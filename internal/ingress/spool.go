@@ -129,7 +129,7 @@ func (d *Door) keep(ctx context.Context, p parcel) (string, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), Patience)
 	defer cancel()
 	a := d.try(ctx, p)
-	if a.within(promptly) {
+	if a.within(d.breaker.patience()) {
 		d.breaker.passed(a)
 		d.remember(ctx, p)
 		return a.result, nil
