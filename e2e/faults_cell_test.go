@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"cmp"
+	"math"
 	"slices"
 	"time"
 
@@ -109,16 +110,19 @@ func (f fault) duration() time.Duration { return cmp.Or(f.lasts, hold) }
 // needs reconciliation it is run as often as it takes.
 func (r *rig) judge(during phase, f fault) outcome {
 	o := outcome{paused: r.justcall.Paused()}
-	o.late = !within(patience, 100*time.Millisecond, func() bool {
+	o.late = !dwindles(func() int {
 		if during == duringReconcile || f.loses {
 			r.reconcile()
 		}
 		r.missing(&o)
-		return o.texts+o.statuses == 0 && (o.optOuts == 0 || f.loses)
+		if f.loses {
+			return o.texts + o.statuses
+		}
+		return o.texts + o.statuses + o.optOuts
 	})
 	o.whole = time.Since(r.healed)
-	o.unfinished = !within(patience, 100*time.Millisecond, func() bool {
-		return r.count("WorkflowType = 'SyncEvent' AND ExecutionStatus = 'Running'") == 0 && r.crm.Pending()+r.search.Pending() == 0
+	o.unfinished = !dwindles(func() int {
+		return r.count("WorkflowType = 'SyncEvent' AND ExecutionStatus = 'Running'") + r.crm.Pending() + r.search.Pending()
 	})
 	r.missing(&o)
 	o.posted = r.posted()
@@ -174,17 +178,18 @@ func (o outcome) require(r *rig, f fault) {
 	require.False(r.t, o.unfinished, "workflows still run")
 }
 
-// within is eventually, for what need not be.
-func within(limit, every time.Duration, condition func() bool) bool {
-	end := time.After(limit)
-	tick := time.NewTicker(every)
-	defer tick.Stop()
-	for !condition() {
-		select {
-		case <-end:
-			return false
-		case <-tick.C:
+// dwindles waits until nothing is left, for as long as it becomes less.
+func dwindles(left func() int) bool {
+	const every = 500 * time.Millisecond // to look costs what is looked at its time
+	least, since := math.MaxInt, time.Now()
+	for n := left(); n > 0; n = left() {
+		if n < least {
+			least, since = n, time.Now()
 		}
+		if time.Since(since) > patience {
+			return false
+		}
+		<-time.After(every)
 	}
 	return true
 }
