@@ -22,6 +22,8 @@ type DeliverInput struct {
 	// Again: a person wants it delivered once more, whatever is remembered of
 	// its record.
 	Again bool `json:"again,omitempty"`
+	// Spare: DeliverNow tries it only where nothing else is to be delivered.
+	Spare bool `json:"spare,omitempty"`
 }
 
 // DeliverResult is how a delivery ended, or what it needs first.

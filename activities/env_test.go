@@ -259,7 +259,9 @@ func (c *crm) CreateContact(_ context.Context, n connectors.NewContact) (connect
 
 func (c *crm) PutMessages(_ context.Context, records []connectors.Record) []connectors.Outcome {
 	c.called("put")
+	c.mu.Lock()
 	c.records = append(c.records, records...)
+	c.mu.Unlock()
 	if c.put == nil {
 		return []connectors.Outcome{{Ref: ref("record"), State: connectors.Written}}
 	}

@@ -30,7 +30,7 @@ func (a *Activities) DeliverNow(ctx context.Context, in DeliverInput) (DeliverRe
 	if !ok || stopping(ctx) || inst.Adoption.On {
 		return DeliverResult{}, nil
 	}
-	if caps, quick := inst.Lane().Quick(); !quick || caps.Class == connectors.ClassD {
+	if caps, quick := inst.Lane().Quick(); !quick || caps.Class == connectors.ClassD || in.Spare && !inst.Lane().Idle() {
 		return DeliverResult{}, nil
 	}
 	result, _ := hurry(ctx, inst, func(ctx context.Context) (DeliverResult, error) { return a.Deliver(ctx, in) })

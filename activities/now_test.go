@@ -1,6 +1,8 @@
 package activities_test
 
 import (
+	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -85,6 +87,33 @@ func TestDeliverNowLeavesItToTheQueue(t *testing.T) {
 func (w *world) capable() {
 	_, err := w.inst.Lane().Capabilities(w.t.Context())
 	require.NoError(w.t, err)
+}
+
+// What can wait is tried only where nothing else waits.
+func TestDeliverNowSpares(t *testing.T) {
+	t.Parallel()
+	history := to("1")
+	history.Spare = true
+	require.Equal(t, connectors.Written, flowing(t).now(history).State)
+
+	w := flowing(t)
+	answer := make(chan struct{})
+	w.crm.put = func(connectors.Record) []connectors.Outcome {
+		<-answer
+		return []connectors.Outcome{{Ref: ref("record"), State: connectors.Written}}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	for n := 0; w.inst.Lane().Idle(); n++ {
+		record := connectors.Record{Key: fmt.Sprint("text ", n)}
+		go func() { _, _ = w.inst.Lane().PutMessage(ctx, record) }()
+		<-time.After(time.Millisecond)
+	}
+	begun := time.Now()
+	require.Equal(t, activities.DeliverResult{}, w.now(history))
+	require.Less(t, time.Since(begun), time.Second, "it is not waited for")
+	cancel()
+	close(answer)
 }
 
 // A write that takes longer than a workflow waits is not made twice: the durable

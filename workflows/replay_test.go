@@ -274,6 +274,8 @@ func (s *stage) recordListed() {
 	s.run("SyncEvent-revision-1-shows-each", activities.SyncEvent, two, nil)
 	two.Event.Message.ID, two.Revision = "at once", 2
 	s.run("SyncEvent-revision-2-tries-at-once", activities.SyncEvent, two, nil)
+	two.Event.Message.ID, two.Revision, two.Live = "history", 4, false
+	s.run("SyncEvent-revision-4-tries-history-at-once", activities.SyncEvent, two, nil)
 	again := s.event(sms.Delivered, "again")
 	again.Plain, again.Live, again.Resync = false, false, &workflows.Repair{Connector: "crm", Reason: "deleted by mistake", By: "ada"}
 	s.calls.Store(0)

@@ -56,8 +56,11 @@ const (
 	// revisionFetch has JustCall asked for the text of a status that nobody has
 	// seen.
 	revisionFetch = 3
+	// revisionSpare tries to deliver a text of history so, too, where nothing else
+	// is under way.
+	revisionSpare = 4
 	// Revision is the present one.
-	Revision = revisionFetch
+	Revision = revisionSpare
 )
 
 const (
@@ -224,7 +227,8 @@ func (s *sync) try(ctx workflow.Context, in activities.DeliverInput, text string
 // work, else by the connector's queue, where it waits for as long as it takes.
 func (s *sync) send(ctx workflow.Context, in activities.DeliverInput) (out activities.DeliverResult, err error) {
 	var a *activities.Activities
-	if s.in.Revision >= revisionNow && s.in.Live && !s.queued[in.Connector] {
+	if s.triesAtOnce() && !s.queued[in.Connector] {
+		in.Spare = !s.in.Live
 		err = workflow.ExecuteLocalActivity(atOnce(ctx, s.summary(in.Connector)), a.DeliverNow, in).Get(ctx, &out)
 		if err == nil && (out.Asked || out.State != "") {
 			return out, nil
@@ -233,6 +237,10 @@ func (s *sync) send(ctx workflow.Context, in activities.DeliverInput) (out activ
 	}
 	err = workflow.ExecuteActivity(s.at(ctx, in.Connector), a.Deliver, in).Get(ctx, &out)
 	return out, err
+}
+
+func (s *sync) triesAtOnce() bool {
+	return s.in.Revision >= revisionSpare || s.in.Revision >= revisionNow && s.in.Live
 }
 
 func (s *sync) summary(connector string) string { return string(s.in.Event.Kind) + " → " + connector }

@@ -275,6 +275,9 @@ func (l *Lane) Quick() (connectors.Capabilities, bool) {
 	return *l.caps.Load(), max(l.find.backlog(), l.put.backlog()) <= max(l.Definition.MaxBatch, singles)
 }
 
+// Idle reports whether no text waits for a call.
+func (l *Lane) Idle() bool { return l.find.backlog()+l.put.backlog() == 0 }
+
 // QuickConsent is Quick for a change of consent, which stands behind no texts.
 func (l *Lane) QuickConsent() bool {
 	return l.flows() && (l.consent == nil || max(l.seek.backlog(), l.consent.backlog()) <= singles)

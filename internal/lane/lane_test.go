@@ -654,9 +654,11 @@ func TestQuick(t *testing.T) {
 		defer l.Stop()
 		synctest.Wait()
 		require.True(t, quick())
+		require.True(t, l.Idle())
 		go putAll(t.Context(), l, 3*batch)
 		synctest.Wait()
 		require.False(t, quick(), "a backlog")
+		require.False(t, l.Idle())
 		require.True(t, l.QuickConsent(), "no text stands before an opt-out")
 		time.Sleep(time.Second) //nolint:forbidigo // in the bubble's own time
 		require.True(t, quick())
