@@ -163,9 +163,13 @@ type storeOutcome struct {
 // way. Else Temporal is asked once the spool has failed, or takes too long.
 func (d *Door) either(ctx context.Context, p parcel, a *attempt) (string, error) {
 	spool := ask(func() (o storeOutcome) {
+		// What is sent to Redis is followed, also when Temporal was first.
+		lasting := context.WithoutCancel(ctx)
+		ctx, cancel := context.WithTimeout(lasting, Patience)
+		defer cancel()
 		var entry ledger.Entry
 		if entry, o.err = d.spool(ctx, p); o.err == nil {
-			go d.follow(context.WithoutCancel(ctx), a, p, entry)
+			go d.follow(lasting, a, p, entry)
 		}
 		return o
 	})
