@@ -3,7 +3,7 @@
 LINT := go tool -modfile=tools/go.mod
 NESTED := $(patsubst %/go.mod,%,$(filter-out tools/go.mod,$(wildcard */go.mod examples/*/go.mod)))
 
-.PHONY: help check fmt lint test race short fuzz bench microbench e2e fault-matrix spool history kills generate tidy build dev clean
+.PHONY: help check fmt lint test race short fuzz bench microbench e2e fault-matrix spool history promise kills generate tidy build dev clean
 
 help: ## show this list
 	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' $(MAKEFILE_LIST) | expand -t 14
@@ -51,6 +51,9 @@ spool: ## stop Temporal for 5 minutes under 100 webhooks/s, and post a burst of 
 history: ## reconcile 500 texts of a paused webhook, and backfill 10,000 through two kills
 	CRMSYNC_E2E_PAUSED=$(or $(PAUSED),500) CRMSYNC_E2E_HISTORY=$(or $(TEXTS),10000) \
 		go test -count=1 -timeout 3h -v -run 'TestReconcile$$|TestBackfill$$' ./e2e
+
+promise: ## post EVENTS (2000) and duplicates while everything is killed or down in turn
+	CRMSYNC_E2E_PROMISE=$(or $(EVENTS),2000) go test -count=1 -timeout 1h -v -run 'TestPromise$$' ./e2e
 
 kills: ## kill a process at 200 random points of a renewed sign-in
 	CRMSYNC_OAUTH_KILLS=$(or $(KILLS),200) go test -count=1 -timeout 20m -v -run Killed ./internal/oauth

@@ -16,13 +16,15 @@ import (
 	"crmsync/connectors/connectortest"
 )
 
+// promiseEvents are those of [TestPromise]; the long form, `make promise`, has 2,000.
+var promiseEvents = number("CRMSYNC_E2E_PROMISE", 800)
+
 const (
-	promiseEvents   = 2000
 	promiseContacts = 200
 	promisePosters  = 16
 )
 
-// TestPromise posts 2,000 events and 20 % duplicates while the daemon is killed
+// TestPromise posts hundreds of events and 20 % duplicates while the daemon is killed
 // three times, Redis is killed and comes back empty, and the CRM is down for a
 // while, slow, and loses answers after it wrote.
 func TestPromise(t *testing.T) { //nolint:paralleltest // it wants the machine for itself
@@ -98,7 +100,7 @@ func (st *stack) redisEmpty(p *process, posting *posting) {
 	require.NoError(st.t, st.redis.Start(st.t.Context()))
 }
 
-// promiseTexts are the bodies of 2,000 texts, a fifth of them twice, shuffled.
+// promiseTexts are the bodies of the texts, a fifth of them twice, shuffled.
 func promiseTexts() [][]byte {
 	random := rand.New(rand.NewPCG(1, 2))
 	var bodies [][]byte
