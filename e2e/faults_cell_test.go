@@ -2,7 +2,6 @@ package e2e
 
 import (
 	"cmp"
-	"math"
 	"slices"
 	"time"
 
@@ -110,19 +109,16 @@ func (f fault) duration() time.Duration { return cmp.Or(f.lasts, hold) }
 // needs reconciliation it is run as often as it takes.
 func (r *rig) judge(during phase, f fault) outcome {
 	o := outcome{paused: r.justcall.Paused()}
-	o.late = !dwindles(func() int {
+	o.late = !within(patienceFor(len(r.traffic)), func() bool {
 		if during == duringReconcile || f.loses {
 			r.reconcile()
 		}
 		r.missing(&o)
-		if f.loses {
-			return o.texts + o.statuses
-		}
-		return o.texts + o.statuses + o.optOuts
+		return o.texts+o.statuses == 0 && (o.optOuts == 0 || f.loses)
 	})
 	o.whole = time.Since(r.healed)
-	o.unfinished = !dwindles(func() int {
-		return r.count("WorkflowType = 'SyncEvent' AND ExecutionStatus = 'Running'") + r.crm.Pending() + r.search.Pending()
+	o.unfinished = !within(patience, func() bool {
+		return r.count("WorkflowType = 'SyncEvent' AND ExecutionStatus = 'Running'") == 0 && r.crm.Pending()+r.search.Pending() == 0
 	})
 	r.missing(&o)
 	o.posted = r.posted()
@@ -178,18 +174,23 @@ func (o outcome) require(r *rig, f fault) {
 	require.False(r.t, o.unfinished, "workflows still run")
 }
 
-// dwindles waits until nothing is left, for as long as it becomes less.
-func dwindles(left func() int) bool {
-	const every = 500 * time.Millisecond // to look costs what is looked at its time
-	least, since := math.MaxInt, time.Now()
-	for n := left(); n > 0; n = left() {
-		if n < least {
-			least, since = n, time.Now()
-		}
-		if time.Since(since) > patience {
+// patienceFor is how long so many events may take: what four cells side by side on
+// two cores need for many, and no longer than ever for few.
+func patienceFor(events int) time.Duration {
+	return patience + time.Duration(events-shortEvents)*750*time.Millisecond
+}
+
+// within is eventually, for what need not be.
+func within(limit time.Duration, condition func() bool) bool {
+	end := time.After(limit)
+	tick := time.NewTicker(500 * time.Millisecond) // to look costs what is looked at its time
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-end:
 			return false
+		case <-tick.C:
 		}
-		<-time.After(every)
 	}
 	return true
 }

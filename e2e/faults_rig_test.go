@@ -28,7 +28,7 @@ const (
 	// second retry.
 	hold     = 3 * time.Second
 	longHold = 12 * time.Second
-	// patience is how long nothing more may come into place afterwards. A killed
+	// patience is how long everything may take to be in place afterwards. A killed
 	// worker's calls are given to another one after 15 s, and a lane whose
 	// credentials were refused tries again every 15 s.
 	patience = 5 * time.Minute

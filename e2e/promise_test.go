@@ -16,7 +16,7 @@ import (
 	"crmsync/connectors/connectortest"
 )
 
-// promiseEvents are those of [TestPromise]; the long form, `make promise`, has 2,000.
+// promiseEvents are those of [TestPromise]; in CI and in `make promise` they are 2,000.
 var promiseEvents = number("CRMSYNC_E2E_PROMISE", 800)
 
 const (
