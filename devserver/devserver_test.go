@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"go.temporal.io/api/workflow/v1"
 	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -105,6 +107,18 @@ func (p *process) requireRunning(id string) {
 	require.Equal(p.t, "Running", d.GetWorkflowExecutionInfo().GetStatus().String())
 }
 
+// requireListed waits until a search finds the workflow.
+func (p *process) requireListed(id string) {
+	p.t.Helper()
+	c := p.client()
+	require.Eventually(p.t, func() bool {
+		list, err := c.ListWorkflow(p.t.Context(), &workflowservice.ListWorkflowExecutionsRequest{Query: "ExecutionStatus = 'Running'"})
+		return err == nil && slices.ContainsFunc(list.GetExecutions(), func(e *workflow.WorkflowExecutionInfo) bool {
+			return e.GetExecution().GetWorkflowId() == id
+		})
+	}, time.Minute, 20*time.Millisecond, "%s is listed", id)
+}
+
 func TestServesFrontendAndUIOnLoopback(t *testing.T) {
 	t.Parallel()
 	p := launch(t, "--ui", "127.0.0.1:0", "--namespace", "mine", "--retention", "72h")
@@ -144,11 +158,13 @@ func TestStateSurvives(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "temporal.sqlite")
 			first := launch(t, "--data", file)
 			first.startWorkflow("w")
+			first.requireListed("w")
 			end(first)
 
 			again := launch(t, "--data", file, "--listen", first.Frontend, "--retention", "240h")
 			require.Equal(t, first.Frontend, again.Frontend)
 			again.requireRunning("w")
+			again.requireListed("w")
 			ns, err := again.client().WorkflowService().DescribeNamespace(t.Context(), &workflowservice.DescribeNamespaceRequest{Namespace: "default"})
 			require.NoError(t, err)
 			require.Equal(t, 240*time.Hour, ns.GetConfig().GetWorkflowExecutionRetentionTtl().AsDuration(), "a new retention applies to an old file")

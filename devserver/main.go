@@ -4,9 +4,9 @@
 //
 //	devserver --data var/temporal.sqlite
 //
-// State is kept in an SQLite file (it survives a restart and a kill), in
-// memory when --data is empty, or in PostgreSQL with --postgres. The file
-// belongs to one server at a time. Everything listens on loopback only and
+// State is kept in two SQLite files (it survives a restart and a kill), in
+// memory when --data is empty, or in PostgreSQL with --postgres. The files
+// belong to one server at a time. Everything listens on loopback only and
 // there is no authentication: this is not a server for production.
 //
 // When the frontend takes calls and the namespace exists, one line of JSON is

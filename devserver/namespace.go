@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	namespacepb "go.temporal.io/api/namespace/v1"
 	"go.temporal.io/api/operatorservice/v1"
@@ -37,9 +38,18 @@ func prepareNamespace(ctx context.Context, o options) error {
 	}
 	return poll(ctx, "namespace "+o.namespace, func() error {
 		_, err := workflowservice.NewWorkflowServiceClient(conn).CountWorkflowExecutions(ctx,
-			&workflowservice.CountWorkflowExecutionsRequest{Namespace: o.namespace})
+			&workflowservice.CountWorkflowExecutionsRequest{Namespace: o.namespace, Query: o.usesAttributes()})
 		return err
 	})
+}
+
+// usesAttributes is a query that fails while an attribute is not known.
+func (o options) usesAttributes() string {
+	var terms []string
+	for name := range o.searchAttributes {
+		terms = append(terms, "`"+name+"` IS NULL")
+	}
+	return strings.Join(terms, " AND ")
 }
 
 // serviceErrors gives errors their Temporal types.

@@ -31,7 +31,7 @@ func parse(args []string, usage io.Writer) (options, error) {
 	o := options{searchAttributes: attributes{}}
 	f := flag.NewFlagSet("devserver", flag.ContinueOnError)
 	f.SetOutput(usage)
-	f.StringVar(&o.data, "data", "", "SQLite `file`; empty: keep everything in memory")
+	f.StringVar(&o.data, "data", "", "SQLite `file`, beside which another one ends in .visibility; empty: keep everything in memory")
 	f.StringVar(&o.postgres, "postgres", "", "PostgreSQL `url` instead, e.g. postgres://user:pw@127.0.0.1:5432/temporal; databases and schema are created")
 	f.StringVar(&o.listen, "listen", "127.0.0.1:7233", "`address` of the gRPC frontend; port 0: a free one")
 	f.StringVar(&o.ui, "ui", "127.0.0.1:8233", "`address` of the web UI; port 0: a free one; empty: no UI")

@@ -34,11 +34,10 @@ var tuning = dynamicconfig.StaticClient{
 	dynamicconfig.MatchingNumTaskqueueReadPartitions.Key():  1,
 	dynamicconfig.MatchingNumTaskqueueWritePartitions.Key(): 1,
 	dynamicconfig.MatchingEnableFairness.Key():              true,
-	// A search attribute can be used at once when it is registered.
-	dynamicconfig.ForceSearchAttributesCacheRefreshOnRead.Key(): true,
-	// Namespaces of parallel tests become known, and get their schedules'
-	// worker, without delay.
-	dynamicconfig.NamespaceCacheRefreshInterval.Key():     time.Second,
+	// Namespaces of parallel tests and their search attributes become known, and
+	// get their schedules' worker, without delay. To have the attributes read anew
+	// each time they are used would keep the database's one connection busy.
+	dynamicconfig.NamespaceCacheRefreshInterval.Key():     250 * time.Millisecond,
 	dynamicconfig.WorkerPerNamespaceWorkerStartRate.Key(): 100.0,
 	// The machine is the limit, not the server's protection of its tenants.
 	dynamicconfig.FrontendRPS.Key():                                                        20000,

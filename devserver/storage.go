@@ -52,8 +52,14 @@ func memory() *config.SQL {
 }
 
 func openFile(name string) (config.Persistence, error) {
-	p := persistence(1, file(name), file(name))
+	// What is searched has a file of its own, so that it need not wait for its
+	// turn with the one connection that each file has.
+	visibility := name + ".visibility"
+	p := persistence(1, file(name), file(visibility))
 	err := createFile(name)
+	if err == nil {
+		err = createFile(visibility)
+	}
 	if err == nil {
 		err = check(p)
 	}
@@ -63,7 +69,7 @@ func openFile(name string) (config.Persistence, error) {
 	return p, nil
 }
 
-// file describes the SQLite file. A second connection would only earn
+// file describes an SQLite file. A second connection would only earn
 // SQLITE_BUSY; a second server is refused by the exclusive lock, since two
 // would take the shards from each other.
 func file(name string) *config.SQL {
@@ -78,6 +84,7 @@ func file(name string) *config.SQL {
 			"journal_mode": "WAL",
 			// The last moments may be lost with the power, not with the process.
 			"synchronous": "NORMAL",
+			"cache_size":  "-65536", // KiB, if negative: https://sqlite.org/pragma.html#pragma_cache_size
 		},
 	}
 }

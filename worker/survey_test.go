@@ -39,13 +39,11 @@ func realTemporal(t *testing.T) (*config.Config, client.Client) {
 // startText starts the workflow of a text that nobody works on.
 func startText(t *testing.T, c *config.Config, temporal client.Client, id string, targets ...string) {
 	t.Helper()
-	require.Eventually(t, func() bool { // the server learns of attributes a little late
-		_, err := temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
-			ID: id, TaskQueue: activities.Queue(c.Name),
-			TypedSearchAttributes: workflows.AttributesOf(c.Name).Start("main", "sms.received", "", targets),
-		}, activities.SyncEvent, workflows.SyncInput{})
-		return err == nil
-	}, time.Minute, 50*time.Millisecond)
+	_, err := temporal.ExecuteWorkflow(t.Context(), client.StartWorkflowOptions{
+		ID: id, TaskQueue: activities.Queue(c.Name),
+		TypedSearchAttributes: workflows.AttributesOf(c.Name).Start("main", "sms.received", "", targets),
+	}, activities.SyncEvent, workflows.SyncInput{})
+	require.NoError(t, err)
 }
 
 func TestSurvey(t *testing.T) {

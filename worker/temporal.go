@@ -6,7 +6,10 @@ import (
 	"crypto/x509"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/hashicorp/go-hclog"
@@ -86,10 +89,15 @@ func namespace(ctx context.Context, temporal client.Client, name string) (*workf
 	return described, nil
 }
 
-// registerAttributes registers the search attributes that are missing. It may
-// be repeated.
+// attributesTimeout is how long it may take to register search attributes, and for
+// Temporal to know them: it reads them every 2 s by itself (dynamic configuration,
+// system.namespaceCacheRefreshInterval).
+const attributesTimeout = 10 * time.Second
+
+// registerAttributes registers the search attributes that are missing, and waits
+// until they can be used. It may be repeated.
 func registerAttributes(ctx context.Context, temporal client.Client, c *config.Config) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, attributesTimeout)
 	defer cancel()
 	missing, err := missingAttributes(ctx, temporal, c)
 	if err != nil || len(missing) == 0 {
@@ -105,7 +113,23 @@ func registerAttributes(ctx context.Context, temporal client.Client, c *config.C
 	if _, err := temporal.OperatorService().AddSearchAttributes(ctx, request); err != nil {
 		return fmt.Errorf("add search attributes: %w", err)
 	}
-	return nil
+	return awaitAttributes(ctx, temporal, slices.Sorted(maps.Keys(types)))
+}
+
+// awaitAttributes waits until workflows can be searched by attributes.
+func awaitAttributes(ctx context.Context, temporal client.Client, names []string) error {
+	query := "`" + strings.Join(names, "` IS NULL AND `") + "` IS NULL"
+	for {
+		_, err := temporal.CountWorkflow(ctx, &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("wait for search attributes: %w", err)
+		case <-time.After(100 * time.Millisecond):
+		}
+	}
 }
 
 func missingAttributes(ctx context.Context, temporal client.Client, c *config.Config) (map[string]bool, error) {

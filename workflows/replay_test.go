@@ -16,6 +16,7 @@ import (
 	historypb "go.temporal.io/api/history/v1"
 	"go.temporal.io/api/operatorservice/v1"
 	"go.temporal.io/api/temporalproto"
+	"go.temporal.io/api/workflowservice/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/temporal"
@@ -264,6 +265,11 @@ func (s *stage) recordListed() {
 		Namespace: s.namespace, SearchAttributes: workflows.AttributesOf(deployment).Types(),
 	})
 	require.NoError(s.t, err)
+	require.Eventually(s.t, func() bool { // the server learns of them a little late
+		query := workflows.AttributesOf(deployment).State.GetName() + " IS NULL"
+		_, err := s.client.CountWorkflow(s.t.Context(), &workflowservice.CountWorkflowExecutionsRequest{Query: query})
+		return err == nil
+	}, time.Minute, 50*time.Millisecond)
 	in := s.event(sms.Received, "parks")
 	in.Plain = false
 	s.run("SyncEvent-listed-parks-retry", activities.SyncEvent, in, func(id string) {
