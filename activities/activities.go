@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/hashicorp/go-hclog"
+	commonpb "go.temporal.io/api/common/v1"
 	"go.temporal.io/sdk/activity"
 	"go.temporal.io/sdk/client"
 	"go.temporal.io/sdk/converter"
@@ -44,6 +45,9 @@ type Activities struct {
 	JustCall map[string]JustCall
 	// People are who works with those accounts.
 	People map[string]People
+	// Syncing tells by the search attributes of a text's workflow whether its
+	// delivery to a connector is under way; false where they do not say.
+	Syncing func(attributes *commonpb.SearchAttributes, connector string) bool
 	// Door takes a quarantined body in once more; see Readmit.
 	Door Door
 	// Metrics may be nil.

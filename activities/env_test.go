@@ -30,6 +30,7 @@ import (
 	"crmsync/connectors"
 	"crmsync/internal/ledger"
 	"crmsync/sms"
+	"crmsync/workflows"
 )
 
 const (
@@ -99,6 +100,7 @@ func newWorld(t *testing.T) *world {
 	w.acts = &activities.Activities{
 		Deployment: "crmsync", Temporal: w.temporal, Converter: converter.GetDefaultDataConverter(), Ledger: w.ledger,
 		Hasher: hasher, Instances: map[string]*activities.Instance{"crm": w.inst}, Log: hclog.NewNullLogger(),
+		Syncing: workflows.AttributesOf("crmsync").Syncing,
 	}
 	return w
 }
@@ -336,9 +338,10 @@ func (c *crm) finds(ids ...string) {
 
 // execution is a workflow at Temporal.
 type execution struct {
-	status enums.WorkflowExecutionStatus
-	memo   map[string]any
-	result any
+	status     enums.WorkflowExecutionStatus
+	memo       map[string]any
+	deliveries []string // the search attribute; nil: not set
+	result     any
 }
 
 // sent is a signal.
@@ -382,8 +385,14 @@ func (c *cloud) DescribeWorkflowExecution(_ context.Context, id, _ string) (*wor
 		require.NoError(c.t, err)
 		memo[k] = p
 	}
+	attributes := map[string]*commonpb.Payload{}
+	if w.deliveries != nil {
+		p, err := converter.GetDefaultDataConverter().ToPayload(w.deliveries)
+		require.NoError(c.t, err)
+		attributes["crmsync_deliveries"] = p
+	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
-		Status: w.status, Memo: &commonpb.Memo{Fields: memo},
+		Status: w.status, Memo: &commonpb.Memo{Fields: memo}, SearchAttributes: &commonpb.SearchAttributes{IndexedFields: attributes},
 	}}, nil
 }
 

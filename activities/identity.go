@@ -158,14 +158,15 @@ func (at *attempt) recall(ctx context.Context, phone sms.Phone) (match Match, m 
 		return Match{Contact: c.Ref, OwnerID: c.OwnerID, How: c.How, cached: true}, knows, nil
 	}
 	id := ContactID(at.inst.Name, hash)
-	status, memo, err := at.describe(ctx, id)
-	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	info, err := at.describe(ctx, id)
+	if err != nil || info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return Match{}, nothing, err
 	}
-	if memo[MemoMatch] == nil {
+	decided := info.GetMemo().GetFields()[MemoMatch]
+	if decided == nil {
 		return Match{}, decides, nil
 	}
-	if err := at.Converter.FromPayload(memo[MemoMatch], &match); err != nil {
+	if err := at.Converter.FromPayload(decided, &match); err != nil {
 		return Match{}, nothing, fmt.Errorf("read memo of %s: %w", id, err)
 	}
 	if match.Contact.Zero() {

@@ -8,6 +8,7 @@ import (
 
 	commonpb "go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
+	workflowpb "go.temporal.io/api/workflow/v1"
 	"go.temporal.io/sdk/temporal"
 
 	"crmsync/connectors"
@@ -36,14 +37,14 @@ type TextOf struct {
 func (a *Activities) FindText(ctx context.Context, e sms.Event) (TextOf, error) {
 	for _, kind := range []sms.Kind{sms.Sent, sms.Received} {
 		id := sibling(e, kind)
-		status, memo, err := a.describe(ctx, id)
+		info, err := a.describe(ctx, id)
 		if err != nil {
 			return TextOf{}, err
 		}
-		if status == enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+		if info.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
 			continue
 		}
-		targets, err := a.targetsIn(memo)
+		targets, err := a.targetsIn(info.GetMemo())
 		if err != nil {
 			return TextOf{}, fmt.Errorf("read targets of %s: %w", id, err)
 		}
@@ -53,8 +54,8 @@ func (a *Activities) FindText(ctx context.Context, e sms.Event) (TextOf, error) 
 }
 
 // targetsIn reads from a text's memo which connectors it went to.
-func (a *Activities) targetsIn(memo map[string]*commonpb.Payload) (targets []string, err error) {
-	if payload := memo[MemoTargets]; payload != nil {
+func (a *Activities) targetsIn(memo *commonpb.Memo) (targets []string, err error) {
+	if payload := memo.GetFields()[MemoTargets]; payload != nil {
 		err = a.Converter.FromPayload(payload, &targets)
 	}
 	return targets, err
@@ -87,8 +88,8 @@ func (a *Activities) UpdateStatus(ctx context.Context, in StatusInput) (DeliverR
 // began before (or was resynced) is told to end, and failed waits for that.
 func (at *attempt) exclude(ctx context.Context, in StatusInput) (superseded bool, err error) {
 	if in.Event.Kind == sms.Delivered {
-		status, _, err := at.describe(ctx, sibling(in.Event, sms.Failed))
-		return status != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, err
+		failed, err := at.describe(ctx, sibling(in.Event, sms.Failed))
+		return failed.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, err
 	}
 	delivered := sibling(in.Event, sms.Delivered)
 	if err := at.end(ctx, delivered, in.Event.Key()); err != nil {
@@ -99,8 +100,8 @@ func (at *attempt) exclude(ctx context.Context, in StatusInput) (superseded bool
 
 // end has a delivered status end, if it is under way, and waits for that.
 func (at *attempt) end(ctx context.Context, delivered, failed string) error {
-	status, _, err := at.describe(ctx, delivered)
-	if err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
+	info, err := at.describe(ctx, delivered)
+	if err != nil || info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_RUNNING {
 		return err
 	}
 	if err := at.Temporal.SignalWorkflow(ctx, delivered, "", SignalSuperseded, failed); err != nil && !notFound(err) {
@@ -110,20 +111,24 @@ func (at *attempt) end(ctx context.Context, delivered, failed string) error {
 }
 
 // locate finds the text's record: in Redis; else in the result of the text's
-// workflow, once it has ended; else, by its key, in the CRM. A state in the
-// result means that there is nothing to update.
+// workflow, once it has ended; else, by its key, in the CRM, which is not asked
+// while the text is on its way there. A state in the result means that there is
+// nothing to update.
 func (at *attempt) locate(ctx context.Context, in StatusInput) (DeliverResult, error) {
 	if ref, ok := at.Ledger.Record(ctx, in.Connector, in.Event.MessageKey()); ok {
 		return DeliverResult{Record: ref}, nil
 	}
-	status, _, err := at.describe(ctx, in.Text)
+	text, err := at.describe(ctx, in.Text)
 	if err != nil {
 		return DeliverResult{}, err
 	}
-	if status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
+	if text.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED {
 		return at.recordOf(ctx, in)
 	}
-	at.textRan = status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	at.textRan = text.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING
+	if at.textRan && at.Syncing(text.GetSearchAttributes(), in.Connector) {
+		return DeliverResult{}, waitsForText()
+	}
 	if wait := at.adoptWait(ctx, in.Event); at.textRan && wait > 0 {
 		return DeliverResult{}, again(Waiting, "waits for the text, which waits for the record of another integration", wait)
 	}
@@ -134,13 +139,13 @@ func (at *attempt) locate(ctx context.Context, in StatusInput) (DeliverResult, e
 // later one that delivered the text here once more.
 func (at *attempt) recordOf(ctx context.Context, in StatusInput) (DeliverResult, error) {
 	resync := ResyncID(in.Text, in.Connector)
-	status, _, err := at.describe(ctx, resync)
+	later, err := at.describe(ctx, resync)
 	switch {
 	case err != nil:
 		return DeliverResult{}, err
-	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, at.textRan:
+	case later.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, at.textRan:
 		return DeliverResult{}, waitsForText()
-	case status == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
+	case later.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_COMPLETED:
 		if found, err := at.recordIn(ctx, resync, in.Connector); err != nil || found.State == "" {
 			return found, err
 		}
@@ -213,29 +218,28 @@ func (at *attempt) textMissing(ctx context.Context, in StatusInput, missing erro
 		at.Ledger.ForgetRecord(ctx, in.Connector, in.Event.MessageKey())
 		return again(Waiting, "the remembered record is gone, looking once more", time.Second)
 	}
-	status, _, err := at.describe(ctx, in.Text)
+	text, err := at.describe(ctx, in.Text)
 	switch {
 	case err != nil:
 		return err
-	case status == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, at.textRan:
+	case text.GetStatus() == enums.WORKFLOW_EXECUTION_STATUS_RUNNING, at.textRan:
 		return waitsForText() // it may have come since the CRM was asked
 	}
 	return missing
 }
 
-// describe answers a workflow's status and memo; UNSPECIFIED where it does not
-// exist.
-func (a *Activities) describe(ctx context.Context, id string) (enums.WorkflowExecutionStatus, map[string]*commonpb.Payload, error) {
+// describe answers what Temporal tells of a workflow; its status is UNSPECIFIED
+// where it does not exist.
+func (a *Activities) describe(ctx context.Context, id string) (*workflowpb.WorkflowExecutionInfo, error) {
 	described, err := a.Temporal.DescribeWorkflowExecution(ctx, id, "")
 	if notFound(err) {
-		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil, nil
+		return nil, nil //nolint:nilnil // its getters answer zero values
 	}
 	if err != nil {
-		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil, fmt.Errorf("describe %s: %w", id, err)
+		return nil, fmt.Errorf("describe %s: %w", id, err)
 	}
-	info := described.GetWorkflowExecutionInfo()
-	if info == nil {
-		return enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, nil, errors.New("temporal described nothing")
+	if described.GetWorkflowExecutionInfo() == nil {
+		return nil, errors.New("temporal described nothing")
 	}
-	return info.GetStatus(), info.GetMemo().GetFields(), nil
+	return described.GetWorkflowExecutionInfo(), nil
 }

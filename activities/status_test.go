@@ -207,13 +207,15 @@ func TestRecordOfAStatusIsLocated(t *testing.T) {
 		"in the text's result, without Redis": {
 			away: true, text: ended(activities.DeliveryResult{Record: ref("2"), Contact: ref("c")}), calls: []string{"status"}, record: "2", contact: "c",
 		},
-		"nowhere: the text was skipped":         {text: ended(activities.DeliveryResult{State: "skipped"}), ends: connectors.NotApplicable},
-		"nowhere: the text went elsewhere":      {text: &execution{status: completed, result: activities.SyncResult{}}, ends: connectors.NotApplicable},
-		"by the CRM, which knows the key":       {text: &execution{status: running}, calls: []string{"status"}},
-		"by the CRM, the text having no run":    {calls: []string{"status"}},
-		"class D, by the marker":                {text: &execution{status: running}, class: "D", marked: "4", calls: []string{"find", "read back", "status"}, record: "4", contact: "5"},
-		"class D, and the text is not there":    {text: &execution{status: running}, class: "D", calls: []string{"find", "read back"}, waits: true},
-		"class D needs no search with a result": {text: ended(activities.DeliveryResult{Record: ref("2")}), class: "D", calls: []string{"status"}, record: "2"},
+		"nowhere: the text was skipped":           {text: ended(activities.DeliveryResult{State: "skipped"}), ends: connectors.NotApplicable},
+		"nowhere: the text went elsewhere":        {text: &execution{status: completed, result: activities.SyncResult{}}, ends: connectors.NotApplicable},
+		"by the CRM, which knows the key":         {text: &execution{status: running}, calls: []string{"status"}},
+		"not yet: the text is on its way":         {text: &execution{status: running, deliveries: []string{"erp=written", "crm=syncing"}}, waits: true},
+		"by the CRM, the text waiting for others": {text: &execution{status: running, deliveries: []string{"erp=syncing", "crm=written"}}, calls: []string{"status"}},
+		"by the CRM, the text having no run":      {calls: []string{"status"}},
+		"class D, by the marker":                  {text: &execution{status: running}, class: "D", marked: "4", calls: []string{"find", "read back", "status"}, record: "4", contact: "5"},
+		"class D, and the text is not there":      {text: &execution{status: running}, class: "D", calls: []string{"find", "read back"}, waits: true},
+		"class D needs no search with a result":   {text: ended(activities.DeliveryResult{Record: ref("2")}), class: "D", calls: []string{"status"}, record: "2"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

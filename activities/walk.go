@@ -197,7 +197,7 @@ func (a *Activities) lookAtStatus(ctx context.Context, page *Page, text string, 
 		}
 	}
 	for _, id := range ids {
-		if status, _, err := a.describe(ctx, id); err != nil || status != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
+		if info, err := a.describe(ctx, id); err != nil || info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED {
 			page.found(&page.Statuses, true, offer)
 			return err
 		}
@@ -218,17 +218,17 @@ func (p *Page) found(t *Tally, known bool, offer Offer) {
 // workflowOf answers the workflow that brings a text to the connector that is
 // added (empty: wherever it goes), and whether it is there.
 func (a *Activities) workflowOf(ctx context.Context, text sms.Event, to string) (id string, known bool, err error) {
-	status, memo, err := a.describe(ctx, text.Key())
-	known = status != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
+	info, err := a.describe(ctx, text.Key())
+	known = info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED
 	if err != nil || to == "" {
 		return text.Key(), known, err
 	}
-	if went, err := a.targetsIn(memo); err != nil || slices.Contains(went, to) {
+	if went, err := a.targetsIn(info.GetMemo()); err != nil || slices.Contains(went, to) {
 		return text.Key(), true, err
 	}
 	id = ResyncID(text.Key(), to)
-	status, _, err = a.describe(ctx, id)
-	return id, status != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, err
+	info, err = a.describe(ctx, id)
+	return id, info.GetStatus() != enums.WORKFLOW_EXECUTION_STATUS_UNSPECIFIED, err
 }
 
 // RepairInput is what is missing.

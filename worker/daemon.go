@@ -121,7 +121,8 @@ func (d *daemon) join(ring *codec.Ring, instances map[string]*activities.Instanc
 	seen, people := forActivities(d.apis)
 	d.acts = &activities.Activities{
 		Deployment: c.Name, Temporal: d.temporal, Converter: data, Ledger: d.ledger,
-		Hasher: hasher, Instances: instances, Staff: staff(c), JustCall: seen, People: people, Door: d.door, Metrics: d.metrics, Log: d.log.Named("deliver"),
+		Hasher: hasher, Instances: instances, Staff: staff(c), JustCall: seen, People: people, Door: d.door,
+		Syncing: workflows.AttributesOf(c.Name).Syncing, Metrics: d.metrics, Log: d.log.Named("deliver"),
 	}
 	d.holds = &holds{temporal: d.temporal, namespace: c.Temporal.Namespace, deployment: c.Name, flows: map[string]time.Time{}}
 }

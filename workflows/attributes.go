@@ -3,9 +3,12 @@ package workflows
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"slices"
 	"strings"
 
+	commonpb "go.temporal.io/api/common/v1"
 	enums "go.temporal.io/api/enums/v1"
+	"go.temporal.io/sdk/converter"
 	"go.temporal.io/sdk/temporal"
 	"go.temporal.io/sdk/workflow"
 )
@@ -94,6 +97,15 @@ func (a Attributes) Start(account, kind, contactHash string, targets []string) t
 		updates = append(updates, a.Deliveries.ValueSet(states))
 	}
 	return temporal.NewSearchAttributes(updates...)
+}
+
+// Syncing reports whether a workflow's attributes say that its delivery to a
+// connector is under way.
+func (a Attributes) Syncing(found *commonpb.SearchAttributes, connector string) bool {
+	var deliveries []string
+	payload := found.GetIndexedFields()[a.Deliveries.GetName()]
+	err := converter.GetDefaultDataConverter().FromPayload(payload, &deliveries)
+	return err == nil && slices.Contains(deliveries, StateValue(connector, StateSyncing))
 }
 
 // show makes the state visible in the server's list, also while no worker runs.
