@@ -30,7 +30,6 @@ import (
 	"crmsync/connectors"
 	"crmsync/internal/ledger"
 	"crmsync/sms"
-	"crmsync/workflows"
 )
 
 const (
@@ -100,7 +99,9 @@ func newWorld(t *testing.T) *world {
 	w.acts = &activities.Activities{
 		Deployment: "crmsync", Temporal: w.temporal, Converter: converter.GetDefaultDataConverter(), Ledger: w.ledger,
 		Hasher: hasher, Instances: map[string]*activities.Instance{"crm": w.inst}, Log: hclog.NewNullLogger(),
-		Syncing: workflows.AttributesOf("crmsync").Syncing,
+		Syncing: func(found *commonpb.SearchAttributes, connector string) bool {
+			return slices.Contains(deliveriesIn(found), connector+"=syncing")
+		},
 	}
 	return w
 }
@@ -389,11 +390,16 @@ func (c *cloud) DescribeWorkflowExecution(_ context.Context, id, _ string) (*wor
 	if w.deliveries != nil {
 		p, err := converter.GetDefaultDataConverter().ToPayload(w.deliveries)
 		require.NoError(c.t, err)
-		attributes["crmsync_deliveries"] = p
+		attributes["deliveries"] = p
 	}
 	return &workflowservice.DescribeWorkflowExecutionResponse{WorkflowExecutionInfo: &workflowpb.WorkflowExecutionInfo{
 		Status: w.status, Memo: &commonpb.Memo{Fields: memo}, SearchAttributes: &commonpb.SearchAttributes{IndexedFields: attributes},
 	}}, nil
+}
+
+func deliveriesIn(found *commonpb.SearchAttributes) (deliveries []string) {
+	_ = converter.GetDefaultDataConverter().FromPayload(found.GetIndexedFields()["deliveries"], &deliveries)
+	return deliveries
 }
 
 func (c *cloud) SignalWorkflow(_ context.Context, id, _, name string, arg any) error {

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	commonpb "go.temporal.io/api/common/v1"
+	"go.temporal.io/sdk/converter"
 
 	"crmsync/workflows"
 )
@@ -32,4 +34,17 @@ func TestTextsStartWithTheirDeliveries(t *testing.T) {
 	require.Equal(t, []string{"close=syncing", "hubspot=syncing"}, list)
 	_, ok = a.Start("main", "sms.delivered", "", nil).GetKeywordList(a.Deliveries)
 	require.False(t, ok)
+}
+
+func TestSyncing(t *testing.T) {
+	t.Parallel()
+	a := workflows.AttributesOf("two-parts")
+	payload, err := converter.GetDefaultDataConverter().ToPayload([]string{"close=written", "hubspot=syncing"})
+	require.NoError(t, err)
+	found := &commonpb.SearchAttributes{IndexedFields: map[string]*commonpb.Payload{"two_parts_deliveries": payload}}
+	require.True(t, a.Syncing(found, "hubspot"))
+	require.False(t, a.Syncing(found, "close"))
+	require.False(t, a.Syncing(found, "spot"))
+	require.False(t, workflows.AttributesOf("other").Syncing(found, "hubspot"))
+	require.False(t, a.Syncing(nil, "hubspot"), "a workflow that was started without attributes")
 }
