@@ -17,7 +17,7 @@ import (
 )
 
 // promiseEvents are those of [TestPromise]; in CI and in `make promise` they are 2,000.
-var promiseEvents = number("CRMSYNC_E2E_PROMISE", 800)
+var promiseEvents = number("CRMSYNC_E2E_PROMISE", 400)
 
 const (
 	promiseContacts = 200
