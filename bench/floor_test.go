@@ -32,6 +32,7 @@ const (
 // The settings of crmsync's workers; see worker/lanes.go.
 const (
 	lanePollers = 2
+	maxPollers  = 8 // for workflow tasks
 	laneSlots   = 4 * batch
 )
 
@@ -54,7 +55,12 @@ func workFloor(ctx context.Context) int {
 		return 1
 	}
 	defer c.Close()
-	home := worker.New(c, floorHome, worker.Options{MaxConcurrentWorkflowTaskPollers: 2 * lanePollers, MaxConcurrentActivityTaskPollers: lanePollers})
+	home := worker.New(c, floorHome, worker.Options{
+		WorkflowTaskPollerBehavior: worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
+			InitialNumberOfPollers: lanePollers, MinimumNumberOfPollers: lanePollers, MaximumNumberOfPollers: maxPollers,
+		}),
+		MaxConcurrentActivityTaskPollers: lanePollers,
+	})
 	home.RegisterWorkflowWithOptions(bare, workflow.RegisterOptions{Name: bareWorkflow})
 	lane := worker.New(c, floorLane, worker.Options{
 		DisableWorkflowWorker: true, MaxConcurrentActivityTaskPollers: lanePollers, MaxConcurrentActivityExecutionSize: laneSlots,

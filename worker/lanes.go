@@ -40,6 +40,10 @@ const (
 	// pollers are few: they are the back-pressure valve, and what a paused queue
 	// may leak.
 	pollers = 2
+	// maxPollers is how many ask for workflow tasks at most. A slow Temporal takes a
+	// tenth of a second to hand one out, and what waits 5 s for a worker that knows
+	// the workflow is given to any, at the cost of another round.
+	maxPollers = 8
 )
 
 // way is what stands between connectors and their CRMs: requests are counted
@@ -175,10 +179,11 @@ func (d *daemon) homeWorker() worker.Worker {
 
 // workflowPollers poll for new workflows and for those that go on apart: a poller
 // of both prefers the latter while any wait, so that a backlog that is being
-// delivered would keep every new text waiting, and every opt-out.
+// delivered would keep every new text waiting, and every opt-out. There are more of
+// them while Temporal says that tasks wait.
 func workflowPollers() worker.PollerBehavior {
 	return worker.NewPollerBehaviorAutoscaling(worker.PollerBehaviorAutoscalingOptions{
-		InitialNumberOfPollers: pollers, MinimumNumberOfPollers: pollers, MaximumNumberOfPollers: pollers,
+		InitialNumberOfPollers: pollers, MinimumNumberOfPollers: pollers, MaximumNumberOfPollers: maxPollers,
 	})
 }
 
