@@ -69,7 +69,7 @@ func slow(b *testing.B) {
 	st := newStack(b, sqlite, map[string]*crm{"tardy": tardy, "quick": quick})
 	st.start(1)
 	st.know("tardy")
-	const n, rate = 200, 10
+	const n, rate = 600, 10 // fewer tell nothing of a p99
 	before := timesOf(flood(b, st.ours("quick"), ids("before", n), openLoop(rate)))
 	st.settle()
 
