@@ -321,14 +321,15 @@ func TestManyRepaired(t *testing.T) { //nolint:paralleltest // it measures
 	require.Empty(t, p.list("--parked"))
 }
 
-// interrupted runs a command and sends it SIGINT once some texts are in the CRM.
+// interrupted runs a command and sends it SIGINT once the first text is in the CRM:
+// later it might have tried all of them.
 func (st *stack) interrupted(p *process, arguments ...string) said {
 	st.t.Helper()
 	var out, stderr bytes.Buffer
 	cmd := p.command(arguments...)
 	cmd.Stdout, cmd.Stderr = &out, &stderr
 	require.NoError(st.t, cmd.Start())
-	eventually(st.t, time.Minute, "some are repaired", func() bool { return len(st.crm.Messages()) > manyParked/5 })
+	eventually(st.t, time.Minute, "one is repaired", func() bool { return len(st.crm.Messages()) > 0 })
 	require.NoError(st.t, cmd.Process.Signal(syscall.SIGINT))
 	_ = cmd.Wait()
 	return said{out.String(), stderr.String(), cmd.ProcessState.ExitCode()}
