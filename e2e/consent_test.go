@@ -142,7 +142,7 @@ func TestStopOvertakesABacklog(t *testing.T) {
 	st := newStack(t, setup{connector: connectortest.Options{MaxBatch: 1}})
 	st.addSarahs(1)
 	p := st.daemon()
-	st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 500 * time.Millisecond })
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 3 * time.Second })
 	for i := range backlog {
 		p.accepted(inbound(fmt.Sprint("msg_", i), sarah, "hello").json())
 	}
@@ -150,6 +150,7 @@ func TestStopOvertakesABacklog(t *testing.T) {
 	p.accepted(consentEvent("stop", "sms.optout", time.Now()))
 	eventually(t, time.Minute, "the contact is suppressed", func() bool { return len(st.optedOut()) == 1 })
 	require.Less(t, len(st.crm.Messages()), backlog, "before the last text is there")
+	st.crm.SetFaults(func(f *connectortest.Faults) { f.Latency = 0 })
 	eventually(t, time.Minute, "all texts are there", func() bool { return len(st.crm.Messages()) == backlog })
 }
 

@@ -61,10 +61,11 @@ func Each(ctx context.Context, items []Item, do func(context.Context, Item) erro
 	for _, item := range items {
 		select {
 		case queue <- item:
-			continue
 		case <-feed.Done():
 		}
-		break
+		if feed.Err() != nil { // a select takes either where both are ready
+			break
+		}
 	}
 	close(queue)
 	workers.Wait()
