@@ -91,7 +91,7 @@ func (r *rig) split() (before, meanwhile []event) {
 // delivered waits until so many texts are in both CRMs, and urges meanwhile.
 func (r *rig) delivered(texts int, urge func()) {
 	r.t.Helper()
-	eventually(r.t, patience, "some is delivered", func() bool {
+	eventually(r.t, patienceFor(len(r.traffic)), "some is delivered", func() bool {
 		urge()
 		return len(r.crm.Messages()) >= texts && len(r.search.Messages()) >= texts
 	})

@@ -39,7 +39,7 @@ func newTraffic(n int) []event {
 func eventOf(i int, at time.Time) event {
 	e := event{kind: sms.Received, text: justcalltest.Text{Message: sms.Message{
 		ID: fmt.Sprintf("msg_%05d", i), Direction: sms.Inbound, Line: justcalltest.Line, At: at,
-		Contact: sms.Phone(fmt.Sprintf("+1512%07d", 5560000+i/perNumber)), Body: fmt.Sprintf("text number %d", i),
+		Contact: numberOf(i / perNumber), Body: fmt.Sprintf("text number %d", i),
 	}}}
 	switch {
 	case i%perNumber == 5 || i%perNumber == 7:
@@ -51,6 +51,20 @@ func eventOf(i int, at time.Time) event {
 		e.kind = sms.OptOut
 	}
 	return e
+}
+
+func numberOf(conversation int) sms.Phone { return sms.Phone(fmt.Sprintf("+1512%07d", 5560000+conversation)) }
+
+// meet gives both CRMs the contacts of half of the conversations: of two, of which
+// one ends with an opt-out, and not of the next two.
+func (r *rig) meet() {
+	for i := range len(r.traffic) / perNumber {
+		if i%4 < 2 {
+			for _, crm := range []*connectortest.CRM{r.crm, r.search} {
+				crm.AddContact(connectortest.Contact{Name: "known before", Phones: []string{string(numberOf(i))}})
+			}
+		}
+	}
 }
 
 // happen makes an event happen: JustCall keeps it, and posts it.
