@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"crmsync/internal/devstack"
@@ -78,11 +79,17 @@ func NewLink(t testing.TB, target string) *Link {
 	return l
 }
 
-// listen opens the address, the same one each time.
+// listen opens the address, the same one each time. A process that another test
+// starts just now has, until it runs, a copy of each socket of this one, also of the
+// one by which the address was found free.
 func (l *Link) listen() {
 	l.t.Helper()
-	listener, err := net.Listen("tcp", l.Address)
-	require.NoError(l.t, err)
+	var listener net.Listener
+	require.EventuallyWithT(l.t, func(try *assert.CollectT) {
+		var err error
+		listener, err = net.Listen("tcp", l.Address)
+		require.NoError(try, err)
+	}, 5*time.Second, 10*time.Millisecond)
 	l.listener = listener
 	l.pumps.Go(func() { l.accept(listener) })
 }
