@@ -53,7 +53,9 @@ func eventOf(i int, at time.Time) event {
 	return e
 }
 
-func numberOf(conversation int) sms.Phone { return sms.Phone(fmt.Sprintf("+1512%07d", 5560000+conversation)) }
+func numberOf(conversation int) sms.Phone {
+	return sms.Phone(fmt.Sprintf("+1512%07d", 5560000+conversation))
+}
 
 // meet gives both CRMs the contacts of half of the conversations: of two, of which
 // one ends with an opt-out, and not of the next two.

@@ -10,7 +10,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"crmsync/internal/devstack"
@@ -84,12 +83,12 @@ func NewLink(t testing.TB, target string) *Link {
 // one by which the address was found free.
 func (l *Link) listen() {
 	l.t.Helper()
-	var listener net.Listener
-	require.EventuallyWithT(l.t, func(try *assert.CollectT) {
-		var err error
+	listener, err := net.Listen("tcp", l.Address)
+	for tries := 0; err != nil && tries < 100; tries++ {
+		<-time.After(10 * time.Millisecond)
 		listener, err = net.Listen("tcp", l.Address)
-		require.NoError(try, err)
-	}, 5*time.Second, 10*time.Millisecond)
+	}
+	require.NoError(l.t, err)
 	l.listener = listener
 	l.pumps.Go(func() { l.accept(listener) })
 }
