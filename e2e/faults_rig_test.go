@@ -78,7 +78,7 @@ func newRig(t *testing.T, f fault) *rig {
 	r.crmsDo(func(f *connectortest.Faults) { *f = usual })
 	r.connect(f)
 	r.traffic = newTraffic(max(*matrixFlag, shortEvents))
-	r.meet()
+	r.addContacts()
 	return r
 }
 

@@ -57,9 +57,9 @@ func numberOf(conversation int) sms.Phone {
 	return sms.Phone(fmt.Sprintf("+1512%07d", 5560000+conversation))
 }
 
-// meet gives both CRMs the contacts of half of the conversations: of two, of which
-// one ends with an opt-out, and not of the next two.
-func (r *rig) meet() {
+// addContacts gives both CRMs the contacts of half of the conversations, with an
+// opt-out and without; those of the others are created on the way.
+func (r *rig) addContacts() {
 	for i := range len(r.traffic) / perNumber {
 		if i%4 < 2 {
 			for _, crm := range []*connectortest.CRM{r.crm, r.search} {

@@ -78,9 +78,9 @@ func NewLink(t testing.TB, target string) *Link {
 	return l
 }
 
-// listen opens the address, the same one each time. A process that another test
-// starts just now has, until it runs, a copy of each socket of this one, also of the
-// one by which the address was found free.
+// listen opens the address, the same one each time. It may be taken for a moment
+// after it was found free: a child process holds copies of this one's sockets
+// between its fork and its exec.
 func (l *Link) listen() {
 	l.t.Helper()
 	listener, err := net.Listen("tcp", l.Address)
