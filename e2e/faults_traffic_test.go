@@ -124,9 +124,10 @@ func (r *rig) keep(events []event) {
 	}
 }
 
-// reconcile has the account reconciled now and then, unless that is under way.
+// reconcile has the account reconciled now and then, unless that is under way: the
+// more texts there are to look at, the more seldom.
 func (r *rig) reconcile() {
-	if time.Since(r.reconciled) < 2*time.Second {
+	if time.Since(r.reconciled) < 2*time.Second+time.Duration(len(r.traffic))*5*time.Millisecond {
 		return
 	}
 	r.reconciled = time.Now()
